@@ -1,0 +1,3 @@
+"""Loads pytester for tests/plugin; the plugin itself comes from its installed entry point."""
+
+pytest_plugins = ["pytester"]

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <arpa/inet.h>
+#include <string.h>
+#include <unistd.h>
+#include <linux/if_tun.h>
+
+#include "drops.h"
+#include "netdev.h"
+#include "qdisc.h"
+#include "scenario.h"
+
+#define VETH_NEAR "kst-near"
+#define VETH_FAR "kst-far"
+
+/* pfifo_fast refuses to start at length 0, so it must be there before. */
+static void set_length(struct bench *b, const struct scenario *sc)
+{
+	if (!sc->len && scenario_owns_queue(sc))
+		qdisc_replace(b->dev, sc->qdisc);
+	netdev_txqueuelen(b->dev, sc->len);
+	if (sc->len && scenario_owns_queue(sc))
+		qdisc_replace(b->dev, sc->qdisc);
+}
+
+static void open_tuntap(struct bench *b, const struct scenario *sc)
+{
+	unsigned int flags = sc->dev == DEV_TUN ? IFF_TUN : IFF_TAP;
+
+	if (sc->queues > 1)
+		flags |= IFF_MULTI_QUEUE;
+	b->via = b->dev;
+	for (b->n_fds = 0; b->n_fds < sc->queues; b->n_fds++)
+		b->fd[b->n_fds] = tuntap_open(b->dev, flags);
+	set_length(b, sc);
+}
+
+/* These sit on one end of a veth pair; what the other end sends, they get. */
+static void open_tapdev(struct bench *b, const struct scenario *sc)
+{
+	unsigned int flags = sc->queues > 1 ? IFF_MULTI_QUEUE : 0;
+
+	b->via = VETH_FAR;
+	if (!netdev_exists(VETH_NEAR)) {
+		netdev_veth(VETH_NEAR, VETH_FAR);
+		qdisc_replace(VETH_FAR, "noqueue");
+		netdev_up(VETH_NEAR, true);
+		netdev_up(VETH_FAR, true);
+	}
+	tapdev_add(scenario_dev_name(sc->dev), b->dev, VETH_NEAR);
+	set_length(b, sc);
+	for (b->n_fds = 0; b->n_fds < sc->queues; b->n_fds++)
+		b->fd[b->n_fds] = tapdev_open(b->dev, flags);
+	/* ipvlan tells its devices apart by address. */
+	if (sc->dev == DEV_IPVTAP)
+		netdev_addr4(b->dev, htonl(FRAME_DST4), 32);
+}
+
+void bench_open(struct bench *b, const struct scenario *sc, const char *name)
+{
+	memset(b, 0, sizeof(*b));
+	b->dev = name;
+	b->cookie = sc->seed ^ 0x6b736572U;
+	if (scenario_owns_queue(sc))
+		open_tuntap(b, sc);
+	else
+		open_tapdev(b, sc);
+	netdev_up(b->dev, true);
+}
+
+void bench_sender(const struct bench *b, const struct scenario *sc,
+		  struct sender *s, bool bypass)
+{
+	sender_open(s, b->via, scenario_ether(sc), bypass, b->cookie);
+	if (!scenario_owns_queue(sc))
+		netdev_mac(b->dev, s->frame.dst_mac);
+}
+
+bool bench_stopped(const struct bench *b, const struct scenario *sc)
+{
+	u64 before = drops_count();
+	enum send_result result;
+	struct sender probe;
+
+	sender_open(&probe, b->via, scenario_ether(sc), true, ~b->cookie);
+	result = sender_send(&probe);
+	sender_close(&probe);
+	/* Refused, and not by the driver. */
+	return result == SEND_NOBUFS && drops_count() == before;
+}
+
+void bench_close(struct bench *b)
+{
+	while (b->n_fds)
+		close(b->fd[--b->n_fds]);
+	/* A tun or tap device that is not persistent goes with its last fd. */
+	if (netdev_exists(b->dev))
+		netdev_delete(b->dev);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Where the kernel freed packets that it did not deliver: skb:kfree_skb, in a
+ * tracefs instance of our own, so that nobody else's tracing is touched.
+ */
+#ifndef KSERIES_DROPS_H
+#define KSERIES_DROPS_H
+
+#include "types.h"
+
+/* Count one reason, e.g. "FULL_RING", or all of them (NULL). One at a time. */
+void drops_start(const char *reason);
+/* Events since drops_start(). */
+u64 drops_count(void);
+/* Those of them whose location (or any of the line) has @text in it. */
+u64 drops_count_at(const char *text);
+/* Removes the instance; also done when the program ends in any way. */
+void drops_stop(void);
+
+#endif

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <string.h>
+#include <sys/socket.h>
+
+#include "flows.h"
+
+void flows_start(struct flows *fl, unsigned int n, bool ether, u32 cookie)
+{
+	unsigned int i;
+
+	memset(fl, 0, sizeof(*fl));
+	fl->n = n;
+	fl->ether = ether;
+	fl->cookie = cookie;
+	for (i = 0; i < n; i++)
+		tally_start(&fl->tally[i], ether, cookie);
+}
+
+void flows_frame(struct flows *fl, const void *buf, size_t len)
+{
+	struct frame f = { .ether = fl->ether, .cookie = fl->cookie };
+	unsigned int i;
+
+	i = frame_parse(buf, len, &f) ? (unsigned int)f.port - FLOWS_PORT : fl->n;
+	if (i >= fl->n) {
+		fl->stray++;
+		return;
+	}
+	tally_frame(&fl->tally[i], buf, len);
+	/* Other threads watch this number grow. */
+	__atomic_store_n(&fl->frames, fl->frames + 1, __ATOMIC_RELEASE);
+}
+
+void flows_collect(struct flows *fl, struct listener *l)
+{
+	struct sockaddr_ll from;
+	socklen_t size = sizeof(from);
+	char buf[FRAME_MAX];
+	ssize_t len;
+
+	while ((len = recvfrom(l->fd, buf, sizeof(buf), MSG_DONTWAIT,
+			       (struct sockaddr *)&from, &size)) >= 0) {
+		if (from.sll_pkttype == PACKET_OUTGOING)
+			flows_frame(fl, buf, (size_t)len);
+		size = sizeof(from);
+	}
+}
+
+u64 flows_missing(const struct flows *fl)
+{
+	u64 sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < fl->n; i++)
+		sum += fl->tally[i].missing;
+	return sum;
+}
+
+u64 flows_repeated(const struct flows *fl)
+{
+	u64 sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < fl->n; i++)
+		sum += fl->tally[i].repeated;
+	return sum;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Several senders at once: each is a flow, told apart by its port. */
+#ifndef KSERIES_FLOWS_H
+#define KSERIES_FLOWS_H
+
+#include "frame.h"
+#include "types.h"
+
+#define FLOWS_MAX 16
+#define FLOWS_PORT 41000
+
+struct flows {
+	bool ether;
+	u32 cookie;
+	unsigned int n;
+	u64 frames;	/* of all the flows */
+	u64 stray;		/* of none of them */
+	struct tally tally[FLOWS_MAX];
+};
+
+void flows_start(struct flows *fl, unsigned int n, bool ether, u32 cookie);
+void flows_frame(struct flows *fl, const void *buf, size_t len);
+/* As listener_collect(), one tally a flow. */
+void flows_collect(struct flows *fl, struct listener *l);
+u64 flows_missing(const struct flows *fl);
+u64 flows_repeated(const struct flows *fl);
+
+#endif

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+
+#include "ktap.h"
+#include "load.h"
+
+u32 rnd_start(u32 seed, unsigned int who)
+{
+	/* Any odd state will do, as long as it is not 0. */
+	return (seed * 2654435761U + who * 40503U) | 1;
+}
+
+u32 rnd_next(u32 *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 17;
+	*state ^= *state << 5;
+	return *state;
+}
+
+u32 rnd_below(u32 *state, u32 n)
+{
+	return n ? rnd_next(state) % n : 0;
+}
+
+void rnd_pause(u32 *state, unsigned int most)
+{
+	unsigned int i;
+
+	for (i = rnd_below(state, most); i; i--)
+		__asm__ __volatile__("" : : : "memory");
+}
+
+unsigned int cpus_allowed(int *cpu, unsigned int most)
+{
+	unsigned int n = 0;
+	cpu_set_t set;
+	int i;
+
+	if (sched_getaffinity(0, sizeof(set), &set))
+		ktap_bail("affinity: %s", strerror(errno));
+	for (i = 0; i < CPU_SETSIZE && n < most; i++)
+		if (CPU_ISSET(i, &set))
+			cpu[n++] = i;
+	return n;
+}
+
+void cpu_pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		ktap_bail("affinity to CPU %d: %s", cpu, strerror(errno));
+}
+
+/*
+ * Nobody is to get these signals: what counts is the interrupt. A timer whose
+ * signal is ignored starts itself again, but not below a tick of the kernel's.
+ */
+void jitter_start(struct jitter *jt, u32 *state)
+{
+	struct sigevent ev = {
+		.sigev_notify = SIGEV_SIGNAL,
+		.sigev_signo = SIGUSR2,
+	};
+	struct itimerspec every = {};
+	unsigned int i;
+
+	signal(SIGUSR2, SIG_IGN);
+	for (i = 0; i < JITTER_TIMERS; i++) {
+		every.it_interval.tv_nsec = 1000000 + rnd_below(state, 200000);
+		every.it_value.tv_nsec = 1 + rnd_below(state, 1000000);
+		if (timer_create(CLOCK_MONOTONIC, &ev, &jt->timer[i]) ||
+		    timer_settime(jt->timer[i], 0, &every, NULL))
+			ktap_bail("timer: %s", strerror(errno));
+	}
+}
+
+void jitter_end(struct jitter *jt)
+{
+	unsigned int i;
+
+	for (i = 0; i < JITTER_TIMERS; i++)
+		timer_delete(jt->timer[i]);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Threads with a CPU of their own, and pauses that a seed decides. */
+#ifndef KSERIES_LOAD_H
+#define KSERIES_LOAD_H
+
+#include <time.h>
+
+#include "types.h"
+
+#define shared_get(x) __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
+#define shared_set(x, v) __atomic_store_n(&(x), v, __ATOMIC_RELEASE)
+#define shared_add(x, v) __atomic_add_fetch(&(x), v, __ATOMIC_ACQ_REL)
+
+/* @who: each thread its own sequence. */
+u32 rnd_start(u32 seed, unsigned int who);
+u32 rnd_next(u32 *state);
+/* 0 to @n - 1; 0 for @n of 0. */
+u32 rnd_below(u32 *state, u32 n);
+/* Spin for some time, a few nanoseconds for each of up to @most turns. */
+void rnd_pause(u32 *state, unsigned int most);
+
+/* The CPUs that this thread may use, at most @most; returns how many. */
+unsigned int cpus_allowed(int *cpu, unsigned int most);
+void cpu_pin(int cpu);
+
+#define JITTER_TIMERS 12
+
+/*
+ * Timer interrupts at odd times on the CPU of this thread, some twelve to a
+ * millisecond, to stretch now and then what is a few instructions long.
+ */
+struct jitter {
+	timer_t timer[JITTER_TIMERS];
+};
+
+void jitter_start(struct jitter *jt, u32 *state);
+void jitter_end(struct jitter *jt);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Network devices of an own netns. Whatever fails in here bails out. */
+#ifndef KSERIES_NETDEV_H
+#define KSERIES_NETDEV_H
+
+#include "types.h"
+
+struct netdev_stats {
+	u64 rx_packets;
+	u64 tx_packets;
+	u64 rx_dropped;
+	u64 tx_dropped;
+};
+
+/* A fresh netns without IPv6, so that only the test's own frames are in it. */
+void netns_enter(void);
+/* A second netns, as a descriptor; the caller stays where it is. */
+int netns_other(void);
+
+int netdev_index(const char *name);
+bool netdev_exists(const char *name);
+void netdev_up(const char *name, bool up);
+void netdev_carrier(const char *name, bool on);
+void netdev_txqueuelen(const char *name, unsigned int len);
+void netdev_delete(const char *name);
+void netdev_move(const char *name, int netns_fd);
+void netdev_stats(const char *name, struct netdev_stats *st);
+void netdev_mac(const char *name, u8 mac[6]);
+void netdev_addr4(const char *name, u32 addr, unsigned int prefix);
+void netdev_veth(const char *name, const char *peer);
+
+/*
+ * @flags: IFF_TUN or IFF_TAP, with IFF_MULTI_QUEUE for one more queue of the
+ * same device; IFF_NO_PI is always added.
+ */
+int tuntap_open(const char *name, unsigned int flags);
+/* The same, but a refusal is the caller's business: -errno. */
+int tuntap_try_open(const char *name, unsigned int flags);
+void tuntap_persist(int fd, bool on);
+/* Attach or detach one queue of a multi-queue device. */
+void tuntap_queue(int fd, bool attach);
+void tuntap_carrier(int fd, bool on);
+
+/* @kind: "macvtap" or "ipvtap", on top of the device @lower. */
+void tapdev_add(const char *kind, const char *name, const char *lower);
+/* One more queue (file) of a macvtap or ipvtap device. */
+int tapdev_open(const char *name, unsigned int flags);
+
+#endif

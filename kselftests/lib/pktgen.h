@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef KSERIES_PKTGEN_H
+#define KSERIES_PKTGEN_H
+
+#include "types.h"
+
+/* One thread of pktgen a CPU, each with its own view of the device. */
+struct pktgen_conf {
+	const char *ifname;
+	unsigned int threads;
+	unsigned int size;	/* of a frame, Ethernet header included */
+	u64 count;		/* frames that each thread gets accepted */
+	bool queue_xmit;	/* through the qdisc, not straight to the driver */
+};
+
+struct pktgen_result {
+	u64 sent;		/* accepted by the driver or the qdisc */
+	u64 errors;	/* refused or thrown away */
+	bool running;
+};
+
+/* All return 0 or a negative errno. pktgen is a matter of the netns. */
+int pktgen_setup(const struct pktgen_conf *conf);
+int pktgen_set_count(const struct pktgen_conf *conf, u64 count);
+/* Returns when every thread has finished or was stopped. */
+int pktgen_start(void);
+int pktgen_stop(void);
+/* Adds up what the threads say. */
+int pktgen_read(const struct pktgen_conf *conf, struct pktgen_result *res);
+int pktgen_cleanup(void);
+
+#endif

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ktap.h"
+#include "reader.h"
+#include "stall.h"
+
+#define TICK_NS 50000000L
+#define BUF_SIZE 2048
+
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+
+static const char * const names[READER_KINDS] = {
+	[READER_READ] = "read",
+	[READER_POLL] = "poll",
+	[READER_READV] = "readv",
+	[READER_VHOST] = "vhost",
+};
+
+int reader_kind_of(const char *name)
+{
+	int i;
+
+	for (i = 0; i < READER_KINDS; i++)
+		if (!strcmp(names[i], name))
+			return i;
+	return -1;
+}
+
+const char *reader_name(enum reader_kind kind)
+{
+	return names[kind];
+}
+
+static void tick(int sig)
+{
+	(void)sig;
+}
+
+/*
+ * A regular tick, rather than one alarm per read: it costs no system call on
+ * the way, and a tick that comes just before the read is made up by the next.
+ */
+static void ticker_start(struct reader *r)
+{
+	struct sigaction sa = { .sa_handler = tick };
+	struct itimerspec every = {
+		.it_interval.tv_nsec = TICK_NS,
+		.it_value.tv_nsec = TICK_NS,
+	};
+	struct sigevent ev = {
+		.sigev_notify = SIGEV_THREAD_ID,
+		.sigev_signo = SIGUSR1,
+	};
+	timer_t timer;
+
+	ev.sigev_notify_thread_id = (int)syscall(SYS_gettid);
+	/* No SA_RESTART: it is there to interrupt. */
+	if (sigaction(SIGUSR1, &sa, NULL) ||
+	    timer_create(CLOCK_MONOTONIC, &ev, &timer) ||
+	    timer_settime(timer, 0, &every, NULL))
+		ktap_bail("ticker: %s", strerror(errno));
+	r->ticker = malloc(sizeof(timer));
+	if (!r->ticker)
+		ktap_bail("no memory");
+	memcpy(r->ticker, &timer, sizeof(timer));
+}
+
+static void ticker_stop(struct reader *r)
+{
+	timer_t timer;
+
+	if (!r->ticker)
+		return;
+	memcpy(&timer, r->ticker, sizeof(timer));
+	timer_delete(timer);
+	free(r->ticker);
+	r->ticker = NULL;
+}
+
+static void set_nonblock(int fd, bool on)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	flags = on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+	if (flags < 0 || fcntl(fd, F_SETFL, flags))
+		ktap_bail("O_NONBLOCK: %s", strerror(errno));
+}
+
+void reader_open(struct reader *r, enum reader_kind kind, int fd,
+		 struct tally *tally, unsigned int stall_ms)
+{
+	memset(r, 0, sizeof(*r));
+	r->kind = kind;
+	r->fd = fd;
+	r->tally = tally;
+	r->stall_ms = stall_ms;
+	set_nonblock(fd, kind == READER_POLL);
+	if (kind == READER_VHOST)
+		r->vhost = vhost_open();
+	else if (kind != READER_POLL)
+		ticker_start(r);
+}
+
+void reader_start(struct reader *r)
+{
+	if (r->vhost)
+		vhost_attach(r->vhost, r->fd);
+}
+
+static ssize_t read_once(struct reader *r, char *buf)
+{
+	/* The first piece ends inside the IP header, on purpose. */
+	struct iovec iov[2] = {
+		{ buf, 22 },
+		{ buf + 22, BUF_SIZE - 22 },
+	};
+
+	if (r->kind == READER_READV)
+		return readv(r->fd, iov, 2);
+	return read(r->fd, buf, BUF_SIZE);
+}
+
+static void wait_readable(struct reader *r, const struct stall *st)
+{
+	struct pollfd pfd = { .fd = r->fd, .events = POLLIN };
+
+	poll(&pfd, 1, stall_left_ms(st));
+}
+
+static unsigned int take_read(struct reader *r, unsigned int n)
+{
+	unsigned int got = 0;
+	char buf[BUF_SIZE];
+	struct stall st;
+	ssize_t len;
+
+	stall_start(&st, r->stall_ms);
+	while (got < n) {
+		len = read_once(r, buf);
+		if (len >= 0) {
+			tally_frame(r->tally, buf, (size_t)len);
+			got++;
+			continue;
+		}
+		if (errno != EINTR && errno != EAGAIN) {
+			ktap_diag("read: %s", strerror(errno));
+			break;
+		}
+		stall_note(&st, got);
+		if (stall_over(&st))
+			break;
+		if (errno == EAGAIN)
+			wait_readable(r, &st);
+	}
+	return got;
+}
+
+static void vhost_frame(void *arg, const void *buf, size_t len)
+{
+	tally_frame(arg, buf, len);
+}
+
+static unsigned int take_vhost(struct reader *r, unsigned int n)
+{
+	unsigned int got = 0, missing;
+	struct stall st;
+
+	stall_start(&st, r->stall_ms);
+	while (got < n && !stall_over(&st)) {
+		missing = n - got;
+		if (vhost_pending(r->vhost) < missing)
+			vhost_offer(r->vhost,
+				    missing - vhost_pending(r->vhost));
+		vhost_wait(r->vhost, stall_left_ms(&st));
+		got += vhost_collect(r->vhost, vhost_frame, r->tally);
+		stall_note(&st, got);
+	}
+	return got;
+}
+
+unsigned int reader_take(struct reader *r, unsigned int n)
+{
+	if (r->kind == READER_VHOST)
+		return take_vhost(r, n);
+	return take_read(r, n);
+}
+
+unsigned int reader_rest(struct reader *r)
+{
+	unsigned int got = 0;
+	char buf[BUF_SIZE];
+	ssize_t len;
+
+	if (r->vhost) {
+		vhost_detach(r->vhost);
+		/* Nothing is filled any more: what was is ours. */
+		got += vhost_collect(r->vhost, vhost_frame, r->tally);
+	}
+	set_nonblock(r->fd, true);
+	do {
+		len = read(r->fd, buf, sizeof(buf));
+		if (len < 0)
+			continue;
+		tally_frame(r->tally, buf, (size_t)len);
+		got++;
+	} while (len >= 0 || errno == EINTR);
+	set_nonblock(r->fd, r->kind == READER_POLL);
+	return got;
+}
+
+void reader_close(struct reader *r)
+{
+	ticker_stop(r);
+	if (r->vhost)
+		vhost_close(r->vhost);
+	r->vhost = NULL;
+}

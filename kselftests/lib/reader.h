@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* One way to take frames out of a queue, four ways to do it. */
+#ifndef KSERIES_READER_H
+#define KSERIES_READER_H
+
+#include "frame.h"
+#include "types.h"
+#include "vhost.h"
+
+enum reader_kind {
+	READER_READ,	/* blocking read */
+	READER_POLL,	/* O_NONBLOCK and poll */
+	READER_READV,	/* blocking readv in two pieces */
+	READER_VHOST,	/* vhost-net, one buffer a frame */
+	READER_KINDS,
+};
+
+struct reader {
+	enum reader_kind kind;
+	int fd;
+	unsigned int stall_ms;
+	struct tally *tally;
+	struct vhost *vhost;
+	void *ticker;
+};
+
+/* -1 for a name that is none. */
+int reader_kind_of(const char *name);
+const char *reader_name(enum reader_kind kind);
+
+/*
+ * Call this in the thread that will read: the tick which ends a blocking read
+ * goes to that thread. With vhost nothing is taken before reader_start().
+ */
+void reader_open(struct reader *r, enum reader_kind kind, int fd,
+		 struct tally *tally, unsigned int stall_ms);
+/* vhost attaches here, and takes a first batch; the others do nothing. */
+void reader_start(struct reader *r);
+/* Consume exactly @n; less only after stall_ms without a single frame. */
+unsigned int reader_take(struct reader *r, unsigned int n);
+/*
+ * Let go of the queue (vhost returns what it holds), then read without
+ * waiting until there is nothing; returns how many frames that were.
+ */
+unsigned int reader_rest(struct reader *r);
+void reader_close(struct reader *r);
+
+#endif

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The character devices behind tun, tap, macvtap and ipvtap. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+
+#include "ktap.h"
+#include "netdev.h"
+#include "stall.h"
+
+#define NODE_WAIT_MS 2000
+
+int tuntap_try_open(const char *name, unsigned int flags)
+{
+	struct ifreq ifr = {};
+	int err, fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		ktap_bail("/dev/net/tun: %s", strerror(errno));
+	snprintf(ifr.ifr_name, IFNAMSIZ, "%s", name);
+	ifr.ifr_flags = (short)(flags | IFF_NO_PI);
+	if (!ioctl(fd, TUNSETIFF, &ifr))
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+int tuntap_open(const char *name, unsigned int flags)
+{
+	int fd = tuntap_try_open(name, flags);
+
+	if (fd < 0)
+		ktap_bail("TUNSETIFF %s: %s", name, strerror(-fd));
+	return fd;
+}
+
+void tuntap_persist(int fd, bool on)
+{
+	if (ioctl(fd, TUNSETPERSIST, (unsigned long)on))
+		ktap_bail("TUNSETPERSIST: %s", strerror(errno));
+}
+
+void tuntap_queue(int fd, bool attach)
+{
+	struct ifreq ifr = {};
+
+	ifr.ifr_flags = attach ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE;
+	if (ioctl(fd, TUNSETQUEUE, &ifr))
+		ktap_bail("TUNSETQUEUE %s: %s", attach ? "attach" : "detach",
+			  strerror(errno));
+}
+
+void tuntap_carrier(int fd, bool on)
+{
+	int value = on;
+
+	if (ioctl(fd, TUNSETCARRIER, &value))
+		ktap_bail("TUNSETCARRIER: %s", strerror(errno));
+}
+
+/* The node appears with the device, but udev may still be at its rights. */
+static int node_open(const char *node)
+{
+	struct stall st;
+	int fd;
+
+	stall_start(&st, NODE_WAIT_MS);
+	do {
+		fd = open(node, O_RDWR | O_CLOEXEC);
+		if (fd >= 0)
+			return fd;
+		stall_breathe();
+	} while (!stall_over(&st));
+	ktap_bail("%s: %s", node, strerror(errno));
+}
+
+int tapdev_open(const char *name, unsigned int flags)
+{
+	struct ifreq ifr = {};
+	char node[32];
+	int fd;
+
+	snprintf(node, sizeof(node), "/dev/tap%d", netdev_index(name));
+	fd = node_open(node);
+	/* Indexes repeat from netns to netns: make sure that it is ours. */
+	if (ioctl(fd, TUNGETIFF, &ifr))
+		ktap_bail("%s: %s", node, strerror(errno));
+	if (strcmp(ifr.ifr_name, name))
+		ktap_bail("%s is %s, not %s", node, ifr.ifr_name, name);
+	ifr.ifr_flags = (short)(flags | IFF_TAP | IFF_NO_PI);
+	if (ioctl(fd, TUNSETIFF, &ifr))
+		ktap_bail("TUNSETIFF %s: %s", name, strerror(errno));
+	return fd;
+}

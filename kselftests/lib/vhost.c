@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <linux/vhost.h>
+#include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
+
+#include "ktap.h"
+#include "vhost.h"
+
+#define RX_RING 0
+#define BUFFER_SIZE 256
+/* vhost puts this in front of each frame (VHOST_NET_F_VIRTIO_NET_HDR). */
+#define HEAD_SIZE sizeof(struct virtio_net_hdr)
+
+struct vhost {
+	struct vring_desc desc[VHOST_BUFFERS];
+	struct {
+		struct vring_avail head;
+		u16 ring[VHOST_BUFFERS + 1];
+	} avail;
+	struct {
+		/* The header of a used ring must be aligned to 4. */
+		u32 head;
+		struct vring_used_elem ring[VHOST_BUFFERS];
+	} used;
+	u8 buffer[VHOST_BUFFERS][BUFFER_SIZE];
+	int fd;
+	int kick;
+	int call;
+	bool attached;
+	u16 avail_idx;
+	u16 used_idx;
+	u16 free[VHOST_BUFFERS];
+	unsigned int n_free;
+};
+
+static void command(struct vhost *v, unsigned long cmd, void *arg,
+		    const char *what)
+{
+	if (ioctl(v->fd, cmd, arg))
+		ktap_bail("%s: %s", what, strerror(errno));
+}
+
+/* The identity map: what vhost calls guest memory is this structure. */
+static void set_memory(struct vhost *v)
+{
+	struct {
+		struct vhost_memory head;
+		struct vhost_memory_region region;
+	} mem = {
+		.head.nregions = 1,
+		.region = {
+			.guest_phys_addr = (u64)(uintptr_t)v,
+			.userspace_addr = (u64)(uintptr_t)v,
+			.memory_size = sizeof(*v),
+		},
+	};
+
+	command(v, VHOST_SET_MEM_TABLE, &mem, "VHOST_SET_MEM_TABLE");
+}
+
+static void set_ring(struct vhost *v)
+{
+	struct vhost_vring_state num = { RX_RING, VHOST_BUFFERS };
+	struct vhost_vring_state base = { RX_RING, 0 };
+	struct vhost_vring_file kick = { RX_RING, v->kick };
+	struct vhost_vring_file call = { RX_RING, v->call };
+	struct vhost_vring_addr addr = {
+		.index = RX_RING,
+		.desc_user_addr = (u64)(uintptr_t)v->desc,
+		.avail_user_addr = (u64)(uintptr_t)&v->avail,
+		.used_user_addr = (u64)(uintptr_t)&v->used,
+	};
+
+	command(v, VHOST_SET_VRING_NUM, &num, "VHOST_SET_VRING_NUM");
+	command(v, VHOST_SET_VRING_BASE, &base, "VHOST_SET_VRING_BASE");
+	command(v, VHOST_SET_VRING_ADDR, &addr, "VHOST_SET_VRING_ADDR");
+	command(v, VHOST_SET_VRING_KICK, &kick, "VHOST_SET_VRING_KICK");
+	command(v, VHOST_SET_VRING_CALL, &call, "VHOST_SET_VRING_CALL");
+}
+
+static struct vhost *vhost_alloc(void)
+{
+	struct vhost *v = aligned_alloc(4096, (sizeof(*v) + 4095) & ~4095UL);
+	unsigned int i;
+
+	if (!v)
+		ktap_bail("no memory");
+	memset(v, 0, sizeof(*v));
+	for (i = 0; i < VHOST_BUFFERS; i++) {
+		v->desc[i].addr = (u64)(uintptr_t)v->buffer[i];
+		v->desc[i].len = BUFFER_SIZE;
+		v->desc[i].flags = VRING_DESC_F_WRITE;
+		v->free[i] = (u16)(VHOST_BUFFERS - 1 - i);
+	}
+	v->n_free = VHOST_BUFFERS;
+	return v;
+}
+
+struct vhost *vhost_open(void)
+{
+	u64 features = 1ULL << VHOST_NET_F_VIRTIO_NET_HDR;
+	struct vhost *v = vhost_alloc();
+
+	v->fd = open("/dev/vhost-net", O_RDWR | O_CLOEXEC);
+	if (v->fd < 0)
+		ktap_bail("/dev/vhost-net: %s", strerror(errno));
+	v->kick = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	v->call = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (v->kick < 0 || v->call < 0)
+		ktap_bail("eventfd: %s", strerror(errno));
+	command(v, VHOST_SET_OWNER, NULL, "VHOST_SET_OWNER");
+	command(v, VHOST_SET_FEATURES, &features, "VHOST_SET_FEATURES");
+	set_memory(v);
+	set_ring(v);
+	return v;
+}
+
+static void set_backend(struct vhost *v, int fd)
+{
+	struct vhost_vring_file file = { RX_RING, fd };
+
+	command(v, VHOST_NET_SET_BACKEND, &file, "VHOST_NET_SET_BACKEND");
+	v->attached = fd >= 0;
+}
+
+void vhost_attach(struct vhost *v, int tap_fd)
+{
+	set_backend(v, tap_fd);
+}
+
+void vhost_detach(struct vhost *v)
+{
+	if (v->attached)
+		set_backend(v, -1);
+}
+
+bool vhost_attached(const struct vhost *v)
+{
+	return v->attached;
+}
+
+unsigned int vhost_offer(struct vhost *v, unsigned int n)
+{
+	u64 one = 1;
+	unsigned int i;
+
+	for (i = 0; i < n && v->n_free; i++)
+		v->avail.head.ring[v->avail_idx++ % VHOST_BUFFERS] =
+			v->free[--v->n_free];
+	__atomic_store_n(&v->avail.head.idx, v->avail_idx, __ATOMIC_SEQ_CST);
+	if (i && write(v->kick, &one, sizeof(one)) != sizeof(one))
+		ktap_bail("kick: %s", strerror(errno));
+	return i;
+}
+
+unsigned int vhost_pending(const struct vhost *v)
+{
+	return VHOST_BUFFERS - v->n_free;
+}
+
+bool vhost_wait(struct vhost *v, int timeout_ms)
+{
+	struct pollfd pfd = { .fd = v->call, .events = POLLIN };
+	u64 count;
+
+	if (poll(&pfd, 1, timeout_ms) < 1)
+		return false;
+	return read(v->call, &count, sizeof(count)) == sizeof(count);
+}
+
+unsigned int vhost_collect(struct vhost *v, vhost_frame_fn fn, void *arg)
+{
+	/* head is flags and idx, 16 bits each */
+	u16 idx = (u16)(__atomic_load_n(&v->used.head,
+						  __ATOMIC_ACQUIRE) >> 16);
+	const struct vring_used_elem *elem;
+	unsigned int frames = 0;
+
+	for (; v->used_idx != idx; v->used_idx++, frames++) {
+		elem = &v->used.ring[v->used_idx % VHOST_BUFFERS];
+		if (elem->id >= VHOST_BUFFERS || elem->len < HEAD_SIZE ||
+		    elem->len > BUFFER_SIZE)
+			ktap_bail("vhost used buffer %u with %u bytes",
+				  elem->id, elem->len);
+		fn(arg, v->buffer[elem->id] + HEAD_SIZE,
+		   elem->len - HEAD_SIZE);
+		v->free[v->n_free++] = (u16)elem->id;
+	}
+	return frames;
+}
+
+void vhost_close(struct vhost *v)
+{
+	vhost_detach(v);
+	close(v->fd);
+	close(v->kick);
+	close(v->call);
+	free(v);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * vhost-net without a virtual machine: this program owns the receive vring,
+ * so vhost delivers exactly as many frames as buffers are offered.
+ */
+#ifndef KSERIES_VHOST_H
+#define KSERIES_VHOST_H
+
+#include "types.h"
+
+#define VHOST_BUFFERS 256
+/* What vhost takes from the ring whenever its own store is empty. */
+#define VHOST_BATCH 64
+
+struct vhost;
+
+typedef void (*vhost_frame_fn)(void *arg, const void *buf, size_t len);
+
+struct vhost *vhost_open(void);
+/* @tap_fd: the queue to receive from. Attached, vhost takes a first batch. */
+void vhost_attach(struct vhost *v, int tap_fd);
+/* Back to the ring goes what was taken and not yet delivered. */
+void vhost_detach(struct vhost *v);
+bool vhost_attached(const struct vhost *v);
+/* Offer up to @n empty buffers and kick; returns how many there were. */
+unsigned int vhost_offer(struct vhost *v, unsigned int n);
+/* Buffers that are out and not yet filled. */
+unsigned int vhost_pending(const struct vhost *v);
+/* Wait for a call from vhost; false after @timeout_ms without one. */
+bool vhost_wait(struct vhost *v, int timeout_ms);
+/* Hand each new frame to @fn; returns how many there were. */
+unsigned int vhost_collect(struct vhost *v, vhost_frame_fn fn, void *arg);
+void vhost_close(struct vhost *v);
+
+#endif

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Senders and a reader on CPUs of their own, over a small ring, for a while.
+ *
+ * What this is after is the queue that stays stopped over a ring which the
+ * reader has just emptied. The reader must get through the whole ring between
+ * the driver's look at it and the stop, so it mostly spins instead of waiting
+ * to be woken; and the senders keep little more in flight than the ring holds,
+ * so that each of them fills it itself, on its own CPU, rather than leaving
+ * that to the softirq which the reader's wake raises on the reader's CPU.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "drain.h"
+#include "drops.h"
+#include "flows.h"
+#include "ktap.h"
+#include "load.h"
+#include "netdev.h"
+#include "qdisc.h"
+#include "scenario.h"
+#include "stall.h"
+
+#define MONITOR_NS 2000000L
+#define SPIN_TURNS 500
+#define PROBE_PORT (FLOWS_PORT - 1)
+
+struct soak {
+	struct scenario sc;
+	struct bench bench;
+	unsigned int frames;
+	unsigned int senders;
+	unsigned int listen;
+	struct flows out;	/* what the reader got */
+	struct flows seen;	/* what a packet tap saw */
+	struct listener listener;
+	u64 accepted;
+	u64 full;		/* sends that came back with ENOBUFS */
+	unsigned int sending;	/* senders not yet done */
+	bool lossy;		/* the driver drops: waiting makes no sense */
+	bool stop;
+};
+
+struct sending {
+	struct soak *so;
+	pthread_t thread;
+	unsigned int nr;
+	unsigned int frames;
+	int cpu;
+};
+
+static u64 outstanding(struct soak *so)
+{
+	/* In this order: what is delivered was accepted before. */
+	u64 out = shared_get(so->out.frames);
+	u64 in = shared_get(so->accepted);
+
+	return in > out ? in - out : 0;
+}
+
+static void wait_below(struct soak *so, unsigned int most)
+{
+	unsigned int turns = 0;
+
+	while (outstanding(so) >= most && !shared_get(so->stop) &&
+	       !shared_get(so->lossy))
+		if (++turns > SPIN_TURNS)
+			sched_yield();
+}
+
+static void send_one(struct soak *so, struct sender *s)
+{
+	enum send_result res;
+
+	do {
+		/* Counted first: the reader may be faster than this thread. */
+		shared_add(so->accepted, 1);
+		res = sender_send(s);
+		if (res == SEND_OK)
+			return;
+		shared_add(so->accepted, -1);
+		if (res != SEND_NOBUFS)
+			ktap_bail("send: %s", strerror(s->error));
+		shared_add(so->full, 1);
+		/* Without a qdisc that was a frame dropped, not one refused. */
+		if (!qdisc_holds(so->sc.qdisc)) {
+			s->frame.seq++;
+			return;
+		}
+		sched_yield();
+	} while (!shared_get(so->stop));
+}
+
+/* What may be in flight: mostly just enough to fill the ring and stop. */
+static unsigned int pick_window(struct soak *so, u32 *rnd)
+{
+	switch (rnd_below(rnd, 8)) {
+	case 0:
+		return so->sc.len;
+	case 1:
+		return 2 * so->sc.len + 4 + 60 * rnd_below(rnd, 2);
+	default:
+		return so->sc.len + 1 + rnd_below(rnd, 3);
+	}
+}
+
+static void *send_all(void *arg)
+{
+	static const unsigned int pauses[] = { 0, 0, 0, 100, 1000, 6000 };
+	struct sending *me = arg;
+	struct soak *so = me->so;
+	u32 rnd = rnd_start(so->sc.seed, me->nr + 1);
+	unsigned int i, left = 0, window = 1, pause = 0;
+	bool burst = false;
+	struct jitter jt;
+	struct sender s;
+
+	cpu_pin(me->cpu);
+	bench_sender(&so->bench, &so->sc, &s, false);
+	s.frame.port = (u16)(FLOWS_PORT + me->nr);
+	jitter_start(&jt, &rnd);
+	for (i = 0; i < me->frames && !shared_get(so->stop); i++) {
+		if (!left--) {
+			left = rnd_below(&rnd, 16 * so->sc.len + 64);
+			window = pick_window(so, &rnd);
+			burst = rnd_below(&rnd, 4);
+			pause = pauses[rnd_below(&rnd, ARRAY_SIZE(pauses))];
+		}
+		/* Start again on an empty ring, or go on when one is out. */
+		if (outstanding(so) >= window)
+			wait_below(so, burst ? 1 : window);
+		send_one(so, &s);
+		rnd_pause(&rnd, pause);
+	}
+	jitter_end(&jt);
+	sender_close(&s);
+	shared_add(so->sending, -1);
+	return NULL;
+}
+
+static u64 tx_dropped(const struct soak *so)
+{
+	struct netdev_stats st;
+
+	netdev_stats(so->bench.dev, &st);
+	return st.tx_dropped;
+}
+
+/* A frame past the qdisc comes back from a queue that is stopped. */
+static bool probe_refused(struct soak *so)
+{
+	u64 before = tx_dropped(so);
+	struct sender s;
+	bool refused;
+
+	bench_sender(&so->bench, &so->sc, &s, true);
+	s.frame.port = PROBE_PORT;
+	refused = sender_send(&s) == SEND_NOBUFS && tx_dropped(so) == before;
+	sender_close(&s);
+	return refused;
+}
+
+/* Until all is out, or nothing moves for too long. True when all is well. */
+static bool monitor(struct soak *so)
+{
+	const struct timespec tick = { .tv_nsec = MONITOR_NS };
+	bool done = false, holds = qdisc_holds(so->sc.qdisc);
+	u64 dropped, out;
+	struct qdisc_stats qd;
+	struct stall st;
+
+	stall_start(&st, so->sc.stall_ms);
+	while (!done && !stall_over(&st)) {
+		nanosleep(&tick, NULL);
+		if (so->listen)
+			flows_collect(&so->seen, &so->listener);
+		/* What noqueue drops was refused to its sender. */
+		dropped = holds ? tx_dropped(so) : 0;
+		if (dropped)
+			shared_set(so->lossy, true);
+		out = shared_get(so->out.frames) + dropped;
+		done = !shared_get(so->sending) && shared_get(so->accepted) == out;
+		stall_note(&st, shared_get(so->out.frames) + shared_get(so->accepted) + done);
+	}
+	if (done)
+		return true;
+	qdisc_read(so->bench.dev, &qd);
+	ktap_diag("stalled: backlog %u, delivered %llu of %llu, %u senders not done, queue %s",
+		  qd.qlen, (unsigned long long)shared_get(so->out.frames),
+		  (unsigned long long)shared_get(so->accepted), shared_get(so->sending),
+		  probe_refused(so) ? "stopped" : "running");
+	return false;
+}
+
+static void report(struct soak *so, bool flowed, u64 drops, u64 us)
+{
+	u64 lost = tx_dropped(so), twice = flows_repeated(&so->out);
+	u64 seen_twice = flows_repeated(&so->seen);
+	bool holds = qdisc_holds(so->sc.qdisc), stopped = probe_refused(so);
+	struct qdisc_stats qd;
+
+	qdisc_read(so->bench.dev, &qd);
+	ktap_figure("accepted", (long long)so->accepted, "frames");
+	ktap_figure("delivered", (long long)so->out.frames, "frames");
+	ktap_figure("driver_drops", (long long)drops, "frames");
+	ktap_figure("tx_dropped", (long long)lost, "frames");
+	ktap_figure("requeues", qd.requeues, NULL);
+	ktap_figure("send_enobufs", (long long)so->full, NULL);
+	ktap_figure("elapsed_us", (long long)us, "us");
+
+	ktap_ok(flowed, "no stall: every frame came out or was dropped");
+	ktap_ok(!twice && !so->out.stray, "each sender's frames once, in order");
+	if (holds)
+		ktap_ok(!drops && !lost, "the driver dropped nothing");
+	else
+		ktap_skip("noqueue drops, as in stock", "the driver dropped nothing");
+	if (so->listen && holds)
+		ktap_ok(!seen_twice, "no frame went to the driver twice");
+	else
+		ktap_skip("no packet tap", "no frame went to the driver twice");
+	ktap_ok(!stopped, "the queue runs over the empty ring");
+	if (twice || seen_twice)
+		ktap_diag("%llu read twice or out of order, %llu seen twice by the tap",
+			  (unsigned long long)twice,
+			  (unsigned long long)seen_twice);
+}
+
+static void start_senders(struct soak *so, struct sending *se, const int *cpu,
+			  unsigned int n)
+{
+	unsigned int i;
+
+	so->sending = so->senders;
+	for (i = 0; i < so->senders; i++) {
+		se[i].so = so;
+		se[i].nr = i;
+		se[i].frames = so->frames / so->senders;
+		/* The reader has the last CPU, alone if it can be. */
+		se[i].cpu = cpu[n > 1 ? i % (n - 1) : 0];
+		if (pthread_create(&se[i].thread, NULL, send_all, &se[i]))
+			ktap_bail("no thread");
+	}
+}
+
+static void soak(struct soak *so)
+{
+	struct sending se[FLOWS_MAX] = {};
+	int cpu[CPU_SETSIZE];
+	unsigned int i, n = cpus_allowed(cpu, CPU_SETSIZE);
+	struct drain reader = {
+		.kind = so->sc.reader,
+		.fd = so->bench.fd[0],
+		.cpu = cpu[n - 1],
+		.len = so->sc.len,
+		.rnd = rnd_start(so->sc.seed, 0),
+		.out = &so->out,
+		.sent = &so->accepted,
+	};
+	u64 start, end;
+	bool flowed;
+
+	ktap_diag("reader on CPU %d, %u senders on %u others, seed %u",
+		  reader.cpu, so->senders, n - 1, so->sc.seed);
+	drops_start("FULL_RING");
+	if (so->listen)
+		listener_open(&so->listener, so->bench.dev,
+			      scenario_ether(&so->sc));
+	start = stall_now_ns();
+	drain_start(&reader);
+	start_senders(so, se, cpu, n);
+	flowed = monitor(so);
+	end = stall_now_ns();
+	shared_set(so->stop, true);
+	drain_end(&reader);
+	for (i = 0; i < so->senders; i++)
+		pthread_join(se[i].thread, NULL);
+	if (so->listen)
+		flows_collect(&so->seen, &so->listener);
+	report(so, flowed, drops_count(), (end - start) / 1000);
+	drops_stop();
+}
+
+int main(int argc, char **argv)
+{
+	struct soak so = { .frames = 20000, .senders = 1, .listen = 1 };
+	const struct scenario_option options[] = {
+		{ "frames", &so.frames, "to be sent by all senders together" },
+		{ "senders", &so.senders, "at once" },
+		{ "listen", &so.listen, "0: without a packet tap" },
+	};
+
+	scenario_parse(&so.sc, argc, argv, options, 3);
+	if (!so.senders || so.senders > FLOWS_MAX || !so.sc.len ||
+	    !scenario_owns_queue(&so.sc))
+		ktap_bail("soak takes 1 to %d senders, a length above 0, tun or tap",
+			  FLOWS_MAX);
+	ktap_plan(5);
+	netns_enter();
+	bench_open(&so.bench, &so.sc, "soak0");
+	flows_start(&so.out, so.senders, scenario_ether(&so.sc),
+		    so.bench.cookie);
+	flows_start(&so.seen, so.senders, scenario_ether(&so.sc),
+		    so.bench.cookie);
+	soak(&so);
+	bench_close(&so.bench);
+	return ktap_status();
+}

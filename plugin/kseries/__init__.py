@@ -1,0 +1,1 @@
+"""pytest-kseries: one kernel patch series, stock against patched, in one pytest run."""

@@ -1,0 +1,310 @@
+"""Builds a kernel image of a tree and a series, as an increment on the last build, cached."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cache as once
+from importlib import resources
+from pathlib import Path
+
+from . import cache
+from .errors import DoesNotCompile, InfraError, UsageProblem, tail
+from .progress import Progress
+from .series import Series
+from .tree import Tree
+
+_OBJECT = re.compile(r"^\s+(CC|AS|HOSTCC|AR|LD)\s")
+_ERROR = re.compile(
+    r"^(?P<file>[^\s:]+\.[chSs]):(?P<line>\d+):(?:\d+:)? (?:fatal )?error: (?P<what>.*)"
+)
+_OTHER_ERROR = re.compile(
+    r"(undefined reference to|multiple definition of|\berror: |ERROR: modpost)"
+)
+_FAILED_OBJECT = re.compile(r"\*\*\* \[[^\]]*: (\S+\.o)\] Error")
+_OPTION = re.compile(r"^(?:# )?(CONFIG_\w+)(?:=(.*)| is not set)$")
+
+
+@dataclass(frozen=True)
+class Image:
+    """A built kernel. `folder` holds bzImage, vmlinux, config, build.log and image.json."""
+
+    folder: Path
+    kernel: str
+    key: str
+    release: str
+    compiler: str
+    built_s: float
+
+    @property
+    def bzimage(self) -> Path:
+        """The bootable image."""
+        return self.folder / "bzImage"
+
+    @property
+    def vmlinux(self) -> Path:
+        """The same kernel with symbols, for decoding traces."""
+        return self.folder / "vmlinux"
+
+    @property
+    def config(self) -> Path:
+        """Its .config."""
+        return self.folder / "config"
+
+
+class Builder:
+    """Builds images of one tree with one configuration.
+
+    `fragments` are config fragments merged in order over tinyconfig and the plugin's base.config.
+    """
+
+    def __init__(self, tree: Tree, fragments: Sequence[Path], progress: Progress) -> None:
+        self._tree = tree
+        self._progress = progress
+        base = resources.files("kseries").joinpath("base.config").read_text()
+        self._config = base + "".join(_read_fragment(path) for path in fragments)
+        self._obj = tree.home / f"obj-{_digest(self._config)}"
+        self._log = self._obj / "build.log"
+
+    def key(self, series: Series | None) -> str:
+        """Name the image that `series` (None: stock) gives: tree, series, config, compiler."""
+        return _digest(
+            self._tree.key, series.key if series else "", self._config, compiler(), _linker()
+        )
+
+    def image(self, kernel: str, series: Series | None) -> Image:
+        """Return the image of `kernel`, built unless the cache holds it.
+
+        Raises DoesNotApply or DoesNotCompile for a finding on the series, InfraError otherwise.
+        """
+        with cache.locked(f"tree-{self._tree.name}"):
+            self._tree.sync(self._progress)
+            folder = cache.root() / "images" / self.key(series)
+            if not (folder / "image.json").is_file():
+                self._tree.apply(series or Series((), "stock"))
+                self._build(kernel, series, folder)
+        facts = json.loads((folder / "image.json").read_text())
+        return Image(folder, kernel, **facts)
+
+    def _build(self, kernel: str, series: Series | None, folder: Path) -> None:
+        began = time.monotonic()
+        with cache.disk_errors(f"building {kernel}"):
+            self._obj.mkdir(exist_ok=True)
+            self._configure(kernel)
+            failed = self._make(["bzImage"], f"building {kernel}")
+            if failed:
+                self._explain(kernel, series)
+            release = (self._obj / "include/config/kernel.release").read_text().strip()
+            self._keep(
+                folder,
+                Image(folder, kernel, folder.name, release, compiler(), time.monotonic() - began),
+            )
+        took = time.monotonic() - began
+        self._progress.step(f"built {kernel} ({release}) in {took:.0f} s", done=True)
+
+    def _keep(self, folder: Path, image: Image) -> None:
+        folder.parent.mkdir(exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=".image-", dir=folder.parent))
+        try:
+            for name in ("arch/x86/boot/bzImage", "vmlinux", ".config", "build.log"):
+                target = fresh / Path(name).name.removeprefix(".")
+                shutil.copyfile(self._obj / name, target)
+            facts = {k: v for k, v in asdict(image).items() if k not in ("folder", "kernel")}
+            (fresh / "image.json").write_text(json.dumps(facts))
+            fresh.chmod(0o755)
+            shutil.rmtree(folder, ignore_errors=True)
+            fresh.replace(folder)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+    def _configure(self, kernel: str) -> None:
+        """Make .config of the fragments; name the options that fell out, and stop."""
+        config = self._obj / ".config"
+        if not config.exists():
+            self._progress.step(f"configuring {kernel}")
+            if self._make(["tinyconfig"], f"configuring {kernel}"):
+                raise InfraError(f"make tinyconfig failed:\n{tail(self._log)}")
+            config.write_text(config.read_text() + self._config)
+        if self._make(["olddefconfig"], f"configuring {kernel}"):
+            raise InfraError(f"make olddefconfig failed:\n{tail(self._log)}")
+        lost = fallen_out(self._config, config.read_text())
+        if lost:
+            config.unlink()  # the next run starts from the fragments again
+            raise UsageProblem(
+                "these options of the config fragments fell out (a dependency is missing, or this"
+                " tree has no such option):\n" + "\n".join(f"    {line}" for line in lost)
+            )
+
+    def _make(self, targets: Sequence[str], what: str) -> int:
+        """Run make; returns its status. The log is written anew, lines counted as they come."""
+        command = ["make", "-C", str(self._tree.src), f"O={self._obj}"]
+        command += [f"-j{len(os.sched_getaffinity(0)) + 1}", *_compiler_choice(), *targets]
+        environment = os.environ | {
+            "KBUILD_BUILD_USER": "kseries",
+            "KBUILD_BUILD_HOST": "kseries",
+            "KBUILD_BUILD_VERSION": "1",
+            "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970",
+            "CCACHE_DIR": str(cache.root() / "ccache"),
+            "LC_ALL": "C",
+        }
+        for name in (
+            "MAKEFLAGS",
+            "MFLAGS",
+            "MAKELEVEL",
+            "ARCH",
+            "CROSS_COMPILE",
+            "O",
+            "KBUILD_OUTPUT",
+        ):
+            environment.pop(name, None)  # we may run below `make test`
+        count, total = 0, self._last_count()
+        with self._log.open("w") as log:
+            process = subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+            assert process.stdout is not None
+            try:
+                for line in process.stdout:
+                    log.write(line)
+                    if _OBJECT.match(line):
+                        count += 1
+                        of = f" of about {total}" if total > count else ""
+                        self._progress.step(f"{what}: {count}{of} objects")
+                status = process.wait()
+            finally:
+                _end(process)
+        if status == 0 and count > total:
+            cache.replace(self._obj / "objects", str(count).encode())
+        return status
+
+    def _last_count(self) -> int:
+        try:
+            return int((self._obj / "objects").read_text())
+        except (OSError, ValueError):
+            return 0
+
+    def _explain(self, kernel: str, series: Series | None) -> None:
+        """Raise what a failed build means: the first error, its file, the patch that brought it."""
+        text = self._log.read_text(errors="replace")
+        kept = cache.root() / f"failed-{kernel}.log"
+        shutil.copyfile(self._log, kept)
+        error = first_error(text, self._tree.src)
+        if series is None or "No space left on device" in text:
+            raise InfraError(f"the {kernel} kernel does not compile: {error}\n{tail(kept)}")
+        failed = _FAILED_OBJECT.search(text)
+        blamed = self._blame(series, failed[1]) if failed else None
+        if blamed is None:
+            patch, by = None, "no single patch could be blamed"
+        else:
+            patch = series.patches[blamed - 1]
+            by = f'since patch {blamed}/{len(series.patches)}, "{patch.subject}" ({patch.name})'
+        raise DoesNotCompile(
+            f"the series does not compile, {by}:\n    {error}\n    whole log: {kept}",
+            patch=patch.name if patch else None,
+            log=kept,
+        )
+
+    def _blame(self, series: Series, target: str) -> int | None:
+        """Find the shortest prefix with which `target` does not compile, by bisection."""
+        good, bad = 0, len(series.patches)
+        while bad - good > 1:
+            middle = (good + bad) // 2
+            self._tree.apply(series.prefix(middle))
+            if self._make([target], f"finding the patch: prefix {middle}"):
+                bad = middle
+            else:
+                good = middle
+        if good == 0:  # the first patch, or nothing of the series at all
+            self._tree.apply(Series((), "stock"))
+            if self._make([target], "finding the patch: stock"):
+                return None
+        return bad
+
+
+def fallen_out(wanted: str, got: str) -> list[str]:
+    """Compare fragments with a final .config; return the wanted lines that are not so.
+
+    The last line on an option wins, as in the kernel's merge_config.sh.
+    """
+    wish = {m[1]: m[2] for line in wanted.splitlines() if (m := _OPTION.match(line.strip()))}
+    real = {m[1]: m[2] for line in got.splitlines() if (m := _OPTION.match(line.strip()))}
+    lost = []
+    for option, value in wish.items():
+        off = value in (None, "n")
+        if off and real.get(option) is not None:
+            lost.append(f"{option} is not set (it is {real[option]})")
+        if not off and real.get(option) != value:
+            lost.append(f"{option}={value} (it is {real.get(option) or 'not set'})")
+    return lost
+
+
+def first_error(log: str, src: Path) -> str:
+    """Return the first compiler or linker error of a build log, its path relative to the tree."""
+    for line in log.splitlines():
+        if _ERROR.match(line) or _OTHER_ERROR.search(line):
+            return line.replace(f"{src}/", "").removeprefix("../").strip()
+    kept = [line for line in log.splitlines() if "***" in line]
+    return (kept or log.splitlines() or ["make said nothing"])[-1].strip()
+
+
+@once
+def compiler() -> str:
+    """Return the compiler's version line; UsageProblem when there is none."""
+    return _version_line("gcc")
+
+
+@once
+def _linker() -> str:
+    return _version_line("ld")
+
+
+def _version_line(tool: str) -> str:
+    try:
+        done = subprocess.run([tool, "--version"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise UsageProblem(
+            f"{tool} is missing ({error}): `make setup` installs the tools"
+        ) from error
+    return done.stdout.splitlines()[0]
+
+
+@once
+def _compiler_choice() -> tuple[str, ...]:
+    return ("CC=ccache gcc",) if shutil.which("ccache") else ()
+
+
+def _read_fragment(path: Path) -> str:
+    if not path.is_file():
+        raise UsageProblem(f"--kernel-config={path}: no such config fragment")
+    return "\n" + path.read_text()
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End make and all it started; only what is ours, by its process group."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

@@ -1,0 +1,75 @@
+"""The cache folder: sources, work trees, objects, images. Safe to delete, safe to share."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import platformdirs
+from filelock import FileLock, Timeout
+
+from .errors import InfraError
+
+# A cold run with the bundled series peaks at this much (measured: docs/reference.md), in bytes.
+NEEDED_BYTES = 6 << 30
+
+
+def root() -> Path:
+    """Return the cache folder, made if missing; the environment's KSERIES_CACHE overrides it."""
+    named = os.environ.get("KSERIES_CACHE")
+    path = Path(named) if named else Path(platformdirs.user_cache_dir("pytest-kseries"))
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InfraError(f"cannot make the cache folder {path}: {error}") from error
+    return path.resolve()
+
+
+@contextmanager
+def locked(name: str, timeout_s: float = 3600) -> Iterator[None]:
+    """Hold the cache's lock `name`; other processes that want it wait.
+
+    Raises InfraError after `timeout_s`: then somebody has been building for an hour.
+    """
+    folder = root() / "locks"
+    folder.mkdir(exist_ok=True)
+    try:
+        with FileLock(folder / f"{name}.lock", timeout=timeout_s):
+            yield
+    except Timeout as error:
+        raise InfraError(
+            f"waited {timeout_s:.0f} s for {folder / name}.lock: another run holds it"
+        ) from error
+
+
+@contextmanager
+def disk_errors(what: str) -> Iterator[None]:
+    """Turn a full or broken disk under the body into an InfraError that says `what` was done."""
+    try:
+        yield
+    except OSError as error:
+        free = shutil.disk_usage(root()).free >> 20
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            hint = (
+                f"the disk of {root()} is full ({free} MiB left): free some, or set KSERIES_CACHE"
+            )
+        else:
+            hint = f"{error} ({free} MiB left on the disk of {root()})"
+        raise InfraError(f"{what} failed: {hint}") from error
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Write a file in one step, with a fresh mtime, never through a hard link."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        fresh.write_bytes(data)
+        if path.exists():
+            fresh.chmod(path.stat().st_mode & 0o7777)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)

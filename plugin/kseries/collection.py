@@ -1,0 +1,137 @@
+"""Cases among the collected tests: two halves each, kept together, or left out without a tree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Iterable
+
+import pytest
+
+from .errors import GuestTestFailed
+from .session import KEY
+from .verdict import KERNELS, STOCK, Kind
+
+_HALF = re.compile(rf"\[({'|'.join(KERNELS)})(?=[-\]])")
+_PARAMS = re.compile(r"\{(\w+(?:\.\w+)?)\}")
+
+
+def kernel_of(nodeid: str) -> str | None:
+    """Return the kernel that a half's node id names, None for any other test."""
+    found = _HALF.search(nodeid)
+    return found[1] if found else None
+
+
+def case_of(nodeid: str) -> str:
+    """Return the name of the case: the node id without its kernel."""
+    return _HALF.sub("[", nodeid, count=1).replace("[-", "[", 1).replace("[]", "", 1)
+
+
+def partner_of(nodeid: str) -> str | None:
+    """Return the node id of the other half."""
+    kernel = kernel_of(nodeid)
+    if kernel is None:
+        return None
+    other = KERNELS[1 - KERNELS.index(kernel)]
+    return _HALF.sub(f"[{other}", nodeid, count=1)
+
+
+def kind_of(item: pytest.Item) -> tuple[Kind, str]:
+    """Return (kind, reason) of a half, from its `kernel_case` or `throughput` mark.
+
+    Raises UsageError for a half that has neither: a case without a kind shows nothing.
+    """
+    mark = item.get_closest_marker("kernel_case")
+    if mark is None:
+        measured = item.get_closest_marker("throughput")
+        if measured is None:
+            raise pytest.UsageError(
+                f"{item.nodeid} uses a kernel but says no kind: mark it"
+                ' @pytest.mark.kernel_case("fixes"|"keeps"|"same"|"changes", reason=...)'
+            )
+        return Kind.MEASURES, str(measured.kwargs.get("reason", ""))
+    try:
+        return Kind(mark.args[0]), str(mark.kwargs.get("reason", ""))
+    except (ValueError, IndexError):
+        raise pytest.UsageError(
+            f"{item.nodeid}: kernel_case takes fixes, keeps, same or changes, not {mark.args}"
+        ) from None
+
+
+def fill(word: str, item: pytest.Item) -> str:
+    """Fill a program's argument with the test's parameters: "{length}", "{scenario.dev}"."""
+    callspec = getattr(item, "callspec", None)
+    values: dict[str, object] = dict(callspec.params) if callspec else {}
+
+    def one(match: re.Match[str]) -> str:
+        name, _, attribute = match[1].partition(".")
+        if name not in values:
+            raise pytest.UsageError(f"{item.nodeid}: kernel_program wants {{{name}}}, no parameter")
+        value = values[name]
+        return str(getattr(value, attribute) if attribute else value)
+
+    return _PARAMS.sub(one, word)
+
+
+class Collection:
+    """The hooks at collection, in every process."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Give every test that uses a kernel its two halves, the kernel first in its id."""
+        if "kernel" in metafunc.fixturenames:
+            metafunc.parametrize("kernel", KERNELS, indirect=True)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self, session: pytest.Session) -> None:
+        """Bring the other half in where a node id on the command line names one."""
+        if session.config.stash.get(KEY, None) is not None:
+            args = session.config.args
+            partners = [p for p in map(partner_of, args) if p is not None]
+            session.config.args = list(dict.fromkeys([*args, *partners]))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> Generator[None]:
+        """Leave kernel tests out without a tree; else bring halves in and put them side by side."""
+        if config.stash.get(KEY, None) is None:
+            left_out = [item for item in items if "kernel" in getattr(item, "fixturenames", ())]
+            if left_out:
+                items[:] = [i for i in items if "kernel" not in getattr(i, "fixturenames", ())]
+                config.hook.pytest_deselected(items=left_out)
+                config.stash[LEFT_OUT] = len(left_out)
+            return (yield)
+        everything = {item.nodeid: item for item in items}
+        result = yield
+        items[:] = _paired(items, everything)
+        for item in items:
+            if kernel_of(item.nodeid) == STOCK and kind_of(item)[0] is Kind.FIXES:
+                reason = kind_of(item)[1]
+                item.add_marker(
+                    pytest.mark.xfail(
+                        strict=True,
+                        raises=GuestTestFailed,
+                        reason=f"fails on stock, as it must: {reason}",
+                    )
+                )
+        return result
+
+
+def _paired(items: Iterable[pytest.Item], everything: dict[str, pytest.Item]) -> list[pytest.Item]:
+    """Order items so that each case's halves stand together, stock first."""
+    ordered: dict[str, pytest.Item] = {}
+    for item in items:
+        if kernel_of(item.nodeid) is None:
+            ordered[item.nodeid] = item
+            continue
+        for nodeid in sorted((item.nodeid, partner_of(item.nodeid) or ""), key=_stock_first):
+            if nodeid in everything:
+                ordered[nodeid] = everything[nodeid]
+    return list(ordered.values())
+
+
+def _stock_first(nodeid: str) -> bool:
+    return kernel_of(nodeid) != STOCK
+
+
+LEFT_OUT: pytest.StashKey[int] = pytest.StashKey()

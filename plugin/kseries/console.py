@@ -1,0 +1,136 @@
+"""What a kernel says on its console when something is wrong: found as the lines come."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+# In order: the first that matches names the kind. Sources: the format strings in kernel/panic.c,
+# arch/x86/kernel/dumpstack.c, kernel/locking/lockdep.c, kernel/rcu/tree_stall.h,
+# kernel/watchdog.c, kernel/hung_task.c, mm/kasan/report.c, kernel/kcsan/report.c, lib/ubsan.c.
+_KINDS: tuple[tuple[str, str], ...] = (
+    ("panic", r"Kernel panic - not syncing"),
+    ("kasan", r"BUG: KASAN:"),
+    ("kcsan", r"BUG: KCSAN:"),
+    ("ubsan", r"UBSAN:"),
+    ("soft lockup", r"watchdog: BUG: soft lockup"),
+    ("hard lockup", r"hard LOCKUP"),
+    ("hung task", r"INFO: task .* blocked for more than \d+ seconds"),
+    ("rcu stall", r"rcu: INFO: \S+ (?:self-)?detected (?:expedited )?stalls?"),
+    (
+        "lockdep",
+        r"WARNING: (?:possible (?:circular|recursive) locking|possible irq lock inversion"
+        r"|inconsistent lock state|suspicious RCU usage|bad unlock balance|held lock freed"
+        r"|lock held when returning|.*-safe -> .*-unsafe lock order)|"
+        r"\[ BUG: Invalid wait context \]|BUG: (?:MAX_LOCK|MAX_STACK)",
+    ),
+    ("atomic sleep", r"BUG: (?:sleeping function called|scheduling while atomic)"),
+    ("leak", r"unregister_netdevice: waiting for \S+ to become free|kmemleak: \d+ new suspected"),
+    (
+        "oops",
+        r"BUG: (?:unable to handle|kernel NULL pointer|Bad page|Bad rss)|\bOops: "
+        r"|general protection fault|kernel BUG at|divide error: |invalid opcode: |stack segment: "
+        r"|double fault: |traps: PANIC",
+    ),
+    ("warning", r"WARNING: (?:CPU: \d+ PID: \d+ at |\S+:\d+ at )"),
+)
+_SPLATS = tuple((kind, re.compile(pattern)) for kind, pattern in _KINDS)
+_TIME = re.compile(r"^(?:<\d+>)?\[ *\d+\.\d+\](?:\[[TC ]*\d+\])? ?")
+_FUNCTION = re.compile(r"(?:RIP: \d+:|^ *(?:\? )?)([A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x[0-9a-f]+")
+_END = re.compile(r"---\[ end (?:trace|Kernel panic)")
+# The guest cannot go on after these.
+FATAL = frozenset({"panic", "oops", "soft lockup", "hard lockup"})
+# A splat's signature takes this many functions from the top of its trace: enough to tell two
+# places apart, few enough that the way in from the test does not matter.
+_SIGNATURE_DEPTH = 3
+_LONGEST_SPLAT = 80  # lines
+
+
+@dataclass
+class Splat:
+    """One complaint: its kind, the line that named it, the functions of its trace, all lines."""
+
+    kind: str
+    title: str
+    functions: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def signature(self) -> tuple[str, ...]:
+        """Kind and top functions: two splats with the same signature are the same complaint."""
+        return (self.kind, *self.functions[:_SIGNATURE_DEPTH])
+
+    @property
+    def fatal(self) -> bool:
+        """Whether the guest cannot be used afterwards."""
+        return self.kind in FATAL
+
+
+class Scanner:
+    """Finds splats in a console, fed in pieces as they come."""
+
+    def __init__(self) -> None:
+        self.splats: list[Splat] = []
+        self._partial = ""
+        self._open: Splat | None = None
+
+    def feed(self, text: str) -> list[Splat]:
+        """Take a piece of console; return the splats that began in it."""
+        *lines, self._partial = (self._partial + text).split("\n")
+        before = len(self.splats)
+        for line in lines:
+            self._line(_TIME.sub("", line.rstrip("\r")))
+        return self.splats[before:]
+
+    def _line(self, line: str) -> None:
+        kind = next((kind for kind, pattern in _SPLATS if pattern.search(line)), None)
+        current = self._open
+        if kind and not (current and _same_event(current, kind)):
+            self._open = current = Splat(kind, line.strip())
+            self.splats.append(current)
+        if current is None:
+            return
+        current.lines.append(line)
+        # "? name" marks a guess of the unwinder: left over on the stack, not a caller.
+        if (match := _FUNCTION.search(line)) and "? " not in line:
+            current.functions.append(match[1])
+        if _END.search(line) or len(current.lines) >= _LONGEST_SPLAT:
+            self._open = None
+
+
+def _same_event(current: Splat, kind: str) -> bool:
+    """Whether a matching line belongs to the splat before it, as the Oops line after a BUG line."""
+    return kind == current.kind or (current.kind == "kasan" and kind == "oops")
+
+
+def decode(log: Path, vmlinux: Path, src: Path) -> Path:
+    """Write a console log with file and line at each address of its traces, beside the log.
+
+    The tree's own scripts/decode_stacktrace.sh does it. Returns the log itself where that
+    cannot be done: a trace without lines is better than none.
+    """
+    decoded = log.with_suffix(".decoded.log")
+    script = src / "scripts/decode_stacktrace.sh"
+    try:
+        with log.open("rb") as given, decoded.open("wb") as out:
+            subprocess.run(
+                ["bash", str(script), str(vmlinux), str(src)],
+                stdin=given,
+                stdout=out,
+                stderr=subprocess.DEVNULL,
+                check=True,
+                timeout=120,
+            )
+    except (OSError, subprocess.SubprocessError):
+        decoded.unlink(missing_ok=True)
+        return log
+    return decoded
+
+
+def excerpt(text: str, keep: Callable[[str], bool], lines: int) -> str:
+    """Return the last `lines` lines of `text` that `keep` likes, indented for a message."""
+    kept = [line.rstrip() for line in text.splitlines() if keep(line)]
+    return "\n".join(f"    {line}" for line in kept[-lines:]) or "    (the console is empty)"

@@ -1,0 +1,170 @@
+"""The controller's part of a run: check, build, gather the halves, make the verdict, report."""
+
+from __future__ import annotations
+
+import shlex
+import time
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+from .collection import LEFT_OUT, case_of, kernel_of
+from .errors import KseriesError, SeriesFinding, UsageProblem
+from .halves import ATTRIBUTE, from_report
+from .lane import Lane, qemu_version
+from .progress import OnTerminal
+from .report import REPORTS, terminal
+from .session import KernelSession
+from .verdict import PATCHED, Case, Finding, Kernel, Verdict, assemble
+
+
+class Controller:
+    """Registered with a tree, where pytest is controller or alone."""
+
+    def __init__(self, config: pytest.Config, session: KernelSession) -> None:
+        self._config = config
+        self._session = session
+        self._halves: dict[str, dict[str, object]] = {}
+        self._findings: list[Finding] = []
+        self._verdict: Verdict | None = None
+        self._wants_kernels = False
+        self._began = time.monotonic()
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Check what can be checked before anything long begins."""
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            self._session.progress = OnTerminal(reporter)
+        if session.config.option.collectonly:
+            return
+        try:
+            self._session.check()
+        except UsageProblem as error:
+            raise pytest.UsageError(str(error)) from error
+        except KseriesError as error:
+            self._find(error)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """Build before the first test, once for all workers; nothing runs when that fails."""
+        if session.config.option.collectonly:
+            return None
+        distributed = session.config.pluginmanager.has_plugin("dsession")
+        self._wants_kernels = distributed or any(kernel_of(item.nodeid) for item in session.items)
+        if self._findings and self._wants_kernels:
+            return True
+        if not self._wants_kernels or session.testsfailed:
+            return None
+        try:
+            self._session.prepare()
+        except UsageProblem as error:
+            raise pytest.UsageError(str(error)) from error
+        except KseriesError as error:
+            self._find(error)
+            return True
+        return None
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(
+        self, config: pytest.Config, log: object
+    ) -> LoadScopeScheduling:
+        """Give both halves of a case to the same worker."""
+        return ByCase(config, log)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Gather the halves; a later phase (an error in the teardown) outranks an earlier one."""
+        data = getattr(report, ATTRIBUTE, None)
+        if data is not None:
+            self._halves[report.nodeid] = data
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Make the verdict, write every report of it, and let it set the exit status."""
+        self._session.close()
+        usage = exitstatus in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR)
+        ran_nothing = not self._halves and not self._findings
+        if usage or session.config.option.collectonly or ran_nothing:
+            return
+        interrupted = exitstatus == pytest.ExitCode.INTERRUPTED and not self._findings
+        verdict = self._make_verdict(interrupted)
+        self._verdict = verdict
+        folder = self._session.settings.report
+        for write in REPORTS:
+            write(verdict, folder)
+        if not verdict.good and not interrupted:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the table and the sentence, or how to run what was left out."""
+        if self._verdict is not None:
+            verbose = self._config.get_verbosity() > 0
+            terminal.print_summary(
+                self._verdict, terminalreporter, self._session.settings.report, verbose=verbose
+            )
+
+    def _find(self, error: KseriesError) -> None:
+        kind = type(error).__name__ if isinstance(error, SeriesFinding) else "infra"
+        self._findings.append(Finding(kind, str(error), getattr(error, "patch", None)))
+
+    def _make_verdict(self, interrupted: bool) -> Verdict:
+        session = self._session
+        cases = assemble(from_report(data) for data in self._halves.values())
+        lane, reason = session.lane if cases else (Lane.TCG, "nothing was booted")
+        return Verdict(
+            series=session.series.source,
+            tree=session.source.name,
+            dirty=session.source.dirty,
+            lane=lane.value,
+            lane_reason=reason,
+            qemu=qemu_version(),
+            command=shlex.join(["pytest", *self._config.invocation_params.args]),
+            patches=[patch.subject for patch in session.series.patches],
+            kernels=[
+                self._kernel(name, cases) for name in sorted({h for c in cases for h in _ran(c)})
+            ],
+            cases=cases,
+            findings=self._findings,
+            interrupted=interrupted,
+            duration_s=time.monotonic() - self._began,
+        )
+
+    def _kernel(self, name: str, cases: list[Case]) -> Kernel:
+        image = self._session.image(name)
+        halves = [half for case in cases if (half := case.half(name))]
+        patches = self._session.series.patches if name == PATCHED else ()
+        return Kernel(
+            name=name,
+            release=image.release,
+            key=image.key,
+            compiler=image.compiler,
+            image=str(image.bzimage),
+            config=str(image.config),
+            patches=[patch.name for patch in patches],
+            consoles=sorted({half.console for half in halves if half.console}),
+        )
+
+
+class ByCase(LoadScopeScheduling):  # type: ignore[misc]
+    """xdist's scope scheduling, with a case as the scope."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return case_of(nodeid)
+
+
+class WithoutTree:
+    """Without a tree: one line that says how to run the tests that were left out."""
+
+    def pytest_terminal_summary(
+        self, terminalreporter: pytest.TerminalReporter, config: pytest.Config
+    ) -> None:
+        """Say how many tests need a kernel, and how to give them one."""
+        count = config.stash.get(LEFT_OUT, 0)
+        if count:
+            terminalreporter.write_line(
+                f"kseries: {count} tests need a kernel and were left out;"
+                " run them with --kernel-tree=PATH (or debian, or v6.12.N)"
+            )
+
+
+def _ran(case: Case) -> list[str]:
+    return [half.kernel for half in (case.stock, case.patched) if half]

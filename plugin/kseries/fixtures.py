@@ -1,0 +1,76 @@
+"""The pyramid of fixtures: tree, series, kernel, guest, run. A conftest may override each one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from .build import Image
+from .collection import fill
+from .errors import UsageProblem
+from .guest import Guest
+from .run import Run, measure_program, run_program
+from .series import Series
+from .session import KEY, KernelSession
+from .source import Source
+
+
+@pytest.fixture(scope="session")
+def kernel_session(pytestconfig: pytest.Config) -> KernelSession:
+    """The run's state in this process; only there with --kernel-tree."""
+    return pytestconfig.stash[KEY]
+
+
+@pytest.fixture(scope="session")
+def kernel_tree(kernel_session: KernelSession) -> Source:
+    """The pristine tree under test, read only."""
+    return kernel_session.source
+
+
+@pytest.fixture(scope="session")
+def kernel_series(kernel_session: KernelSession) -> Series:
+    """The series under test."""
+    return kernel_session.series
+
+
+@pytest.fixture
+def kernel(request: pytest.FixtureRequest, kernel_session: KernelSession) -> Image:
+    """The built kernel of this half: stock, then patched."""
+    return kernel_session.image(str(request.param))
+
+
+@pytest.fixture
+def kernel_guest(kernel: Image, kernel_session: KernelSession) -> Guest:
+    """This worker's guest of the kernel: booted once, and again only after a crash."""
+    return kernel_session.guest(kernel.kernel)
+
+
+@pytest.fixture
+def kernel_run(
+    request: pytest.FixtureRequest, kernel: Image, kernel_session: KernelSession
+) -> Iterator[Run]:
+    """Run the program that the test's `kernel_program` mark names; the test calls `check()`.
+
+    It runs here, in the fixture, so that the machinery's trouble is an error of the set-up and
+    only what the program said can fail the test.
+    """
+    mark = request.node.get_closest_marker("kernel_program")
+    if mark is None or not mark.args:
+        raise UsageProblem(f"{request.node.nodeid}: no @pytest.mark.kernel_program(NAME ARGS ...)")
+    argv = [fill(word, request.node) for part in mark.args for word in str(part).split()]
+    if request.node.get_closest_marker("throughput"):
+        variations = mark.kwargs.get("variations", ("",))
+        run = measure_program(kernel_session, kernel.kernel, argv, variations)
+    else:
+        guest = request.getfixturevalue("kernel_guest")
+        run = run_program(kernel_session, guest, argv, float(mark.kwargs.get("deadline_s", 60)))
+    request.node.stash[RUN] = run
+    yield run
+    if not run.checked:
+        raise UsageProblem(
+            f"{request.node.nodeid} never called kernel_run.check(): it shows nothing"
+        )
+
+
+RUN: pytest.StashKey[Run] = pytest.StashKey()

@@ -1,0 +1,306 @@
+"""A booted kernel: started through virtme-ng, watched while it lives, asked to run programs.
+
+Results come over a virtio port of their own; the console only goes to a log, through the scanner
+that knows what a kernel in trouble says. Every wait watches the process and has a deadline.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import selectors
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pexpect
+
+from . import console
+from .build import Image
+from .errors import GuestCrashed, InfraError, UsageProblem, tail
+from .lane import Lane, qemu_arguments, qemu_version
+
+MEMORY = "512M"
+CPUS = 2
+# Wall seconds to the agent's first word: 2 to 5 where measured, by TCG on two busy cores 20.
+BOOT_DEADLINE_S = 120.0
+# The agent speaks once a guest second. This many wall seconds of silence while a program runs
+# mean a guest that hangs: it allows a host that gives the guest a sixtieth of a CPU.
+SILENCE_S = 60.0
+# How long a dying kernel may take to finish its trace, in wall seconds without a new line.
+_LAST_WORDS_S = 1.0
+_BATCH_LINE = re.compile(r"@kseries (.*)")
+
+
+@dataclass
+class Ended:
+    """How a program ended: `how` is exit, signal, timeout or stuck; time is the guest's."""
+
+    how: str
+    number: int
+    guest_ms: int
+
+
+@dataclass
+class Ran:
+    """What came of one program: its output lines, its end, and what the kernel complained of."""
+
+    argv: tuple[str, ...]
+    lines: list[str] = field(default_factory=list)
+    ended: Ended | None = None
+    splats: list[console.Splat] = field(default_factory=list)
+
+
+class Guest:
+    """One boot of one image in one lane. `folder` keeps its console and QEMU's own words."""
+
+    def __init__(self, image: Image, lane: Lane, initramfs: Path, folder: Path, label: str) -> None:
+        self.image = image
+        self.lane = lane
+        self.console_log = folder / f"console-{label}.log"
+        self.scanner = console.Scanner()
+        self.alive = False
+        self._qemu_log = folder / f"qemu-{label}.log"
+        self._initramfs = initramfs
+        self._private = Path(tempfile.mkdtemp(prefix="kseries-"))  # short: it names a socket
+        self._child: pexpect.spawn | None = None
+        self._port: socket.socket | None = None
+        self._partial = b""
+        self._events: list[str] = []
+        self._runs = 0
+        self._ended = False
+        self._heard = 0.0
+
+    def boot(self, *, verbose: bool = False, deadline_s: float = BOOT_DEADLINE_S) -> None:
+        """Start the guest and wait for its agent.
+
+        Raises GuestCrashed when the kernel dies, InfraError when the machinery does.
+        """
+        self._spawn([], verbose=verbose)
+        self._wait(lambda: any(e.startswith("hello ") for e in self._events), deadline_s, "booting")
+        self._events.clear()
+        self.alive = True
+
+    def run(self, argv: Sequence[str], deadline_ms: int) -> Ran:
+        """Run a program, at most `deadline_ms` of guest time.
+
+        A fatal splat ends the guest and stands in the result; so does a hang. Raises InfraError
+        when QEMU dies of itself.
+        """
+        assert self._port is not None
+        if any(re.search(r"\s", word) or not word for word in argv):
+            raise UsageProblem(f"arguments of a guest program hold no white space: {argv}")
+        self._runs += 1
+        name = str(self._runs)
+        self._port.sendall(f"run {name} {deadline_ms} {' '.join(argv)}\n".encode())
+        return self._collect(name, argv)
+
+    def run_batch(self, commands: Sequence[Sequence[str]]) -> list[Ran]:
+        """Boot a guest that runs `commands` in turn and powers off; nothing comes in from outside."""
+        for argv in commands:
+            if any(re.search(r"[\s,]", word) for word in argv):
+                raise UsageProblem(f"arguments of a batch hold no comma and no space: {argv}")
+        self._spawn(["kseries.run=" + ",".join(argv) for argv in commands])
+        return [self._collect(None, argv) for argv in commands]
+
+    def close(self) -> None:
+        """End the guest and all it started, by its own process group."""
+        self.alive = False
+        if self._port is not None:
+            self._port.close()
+            self._port = None
+        child, self._child = self._child, None
+        if child is not None:
+            # pexpect made the child a session leader: the group is virtme-ng and QEMU, no more.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.close(force=True)
+        shutil.rmtree(self._private, ignore_errors=True)
+
+    def _spawn(self, append: Sequence[str], *, verbose: bool = False) -> None:
+        qemu_version()  # a missing QEMU is said before virtme-ng says it its own way
+        vng = _tool("vng")
+        empty = self._private / "root"
+        empty.mkdir()
+        port = ["-device", "virtio-serial-pci"]
+        port += ["-chardev", f"socket,id=kseries,path={self._private}/port,server=on,wait=off"]
+        port += ["-device", "virtserialport,chardev=kseries,name=kseries"]
+        exact = self.lane is Lane.EXACT
+        qemu = [*qemu_arguments(self.lane), "-no-reboot", "-initrd", str(self._initramfs)]
+        words = ["console=ttyS0", "nokaslr", "rdinit=/init", f"loglevel={7 if verbose else 5}"]
+        command = [vng, "--run", str(self.image.bzimage), "--root", str(empty), "--force-9p"]
+        command += ["--disable-microvm", "--disable-monitor", "--cpus", str(CPUS)]
+        command += ["--memory", MEMORY, *([] if self.lane is Lane.KVM else ["--disable-kvm"])]
+        command += ["--append", " ".join([*words, *append])]
+        command += ["--qemu-opts=" + " ".join(qemu + ([] if exact else port))]
+        environment = os.environ | {"TERM": "dumb"}
+        environment["PATH"] = f"{Path(vng).parent}:{environment.get('PATH', '')}"
+        self.console_log.parent.mkdir(parents=True, exist_ok=True)
+        self._child = pexpect.spawn(
+            "/bin/sh",
+            ["-c", 'log=$1; shift; exec "$@" 2>"$log"', "sh", str(self._qemu_log), *command],
+            env=environment,
+            echo=False,
+            encoding="utf-8",
+            codec_errors="replace",
+            timeout=None,
+        )
+        self._heard = time.monotonic()
+
+    def _collect(self, name: str | None, argv: Sequence[str]) -> Ran:
+        """Take the events of one program until it ends."""
+        ran = Ran(tuple(argv))
+        seen = len(self.scanner.splats)
+
+        def ended() -> bool:
+            while self._events:
+                kind, _, rest = self._events.pop(0).partition(" ")
+                which, _, rest = rest.partition(" ")
+                if name is not None and which != name:
+                    continue  # late words of a program already given up
+                if kind == "out":
+                    ran.lines.append(rest)
+                elif kind == "end":
+                    how, number, guest_ms = rest.split(" ")
+                    ran.ended = Ended(how, int(number), int(guest_ms))
+                    return True
+            return False
+
+        try:
+            self._wait(ended, None, f"running {' '.join(argv)}")
+        except GuestCrashed as crash:
+            self.close()
+            ran.splats = self.scanner.splats[seen:] or [console.Splat(crash.kind, str(crash))]
+            return ran
+        if ran.ended and ran.ended.how == "stuck":
+            self.close()  # a process that cannot be killed: not a guest for the next test
+        ran.splats = self.scanner.splats[seen:]
+        return ran
+
+    def _wait(self, met: Callable[[], bool], deadline_s: float | None, doing: str) -> None:
+        """Pump console and port until `met`; raise as soon as the guest or QEMU is in trouble."""
+        end = time.monotonic() + deadline_s if deadline_s else None
+        self._heard = time.monotonic()
+        while not met():
+            self._pump(0.2)
+            fatal = next((s for s in self.scanner.splats if s.fatal), None)
+            if fatal:
+                self._last_words()
+                raise self._crash(fatal.kind, f"{fatal.kind} while {doing}: {fatal.title}")
+            if self._ended:
+                if met():
+                    return
+                self._raise_ended(doing)
+            now = time.monotonic()
+            if end and now > end:
+                raise self._crash("hang", f"no sign of life {deadline_s:.0f} s after {doing} began")
+            if not end and now - self._heard > SILENCE_S:
+                raise self._crash("hang", f"silent for {SILENCE_S:.0f} s while {doing}")
+
+    def _pump(self, timeout_s: float) -> bool:
+        """Read what is there; returns whether anything was."""
+        assert self._child is not None
+        if self._port is None and self.lane is not Lane.EXACT:
+            self._connect()
+            timeout_s = min(timeout_s, 0.02) if self._port is None else timeout_s
+        with selectors.DefaultSelector() as selector:
+            if not self._ended:
+                selector.register(self._child.child_fd, selectors.EVENT_READ, self._read_console)
+            if self._port is not None:
+                selector.register(self._port, selectors.EVENT_READ, self._read_port)
+            ready = selector.select(timeout_s)
+        for key, _ in ready:
+            key.data()
+        return bool(ready)
+
+    def _connect(self) -> None:
+        port = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            port.connect(str(self._private / "port"))
+        except OSError:
+            port.close()  # QEMU is not there yet; the caller watches its process
+            return
+        self._port = port
+
+    def _read_console(self) -> None:
+        assert self._child is not None
+        try:
+            text = self._child.read_nonblocking(1 << 16, timeout=0)
+        except pexpect.TIMEOUT:
+            return
+        except pexpect.EOF:
+            self._ended = True
+            return
+        with self.console_log.open("a") as log:
+            log.write(text.replace("\r\n", "\n"))
+        self.scanner.feed(text)
+        if self.lane is Lane.EXACT:
+            self._take(text.encode(), _batch_event)
+
+    def _read_port(self) -> None:
+        assert self._port is not None
+        data = self._port.recv(1 << 16)
+        if not data:
+            self._port.close()
+            self._port = None
+            self._ended = not self._child or not self._child.isalive()
+            return
+        self._take(data, lambda line: line)
+
+    def _take(self, data: bytes, event: Callable[[str], str | None]) -> None:
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        self._heard = time.monotonic()
+        for line in lines:
+            found = event(line.decode(errors="replace").rstrip("\r"))
+            if found is not None:
+                self._events.append(found)
+
+    def _last_words(self) -> None:
+        quiet_since = time.monotonic()
+        while not self._ended and time.monotonic() - quiet_since < _LAST_WORDS_S:
+            if self._pump(0.1):
+                quiet_since = time.monotonic()
+
+    def _raise_ended(self, doing: str) -> None:
+        assert self._child is not None
+        self._child.wait()
+        status, by = self._child.exitstatus, self._child.signalstatus
+        if status == 0:
+            raise self._crash("reset", f"the guest reset or powered off by itself while {doing}")
+        self.close()
+        raise InfraError(
+            f"QEMU or virtme-ng ended while {doing}"
+            f" ({f'killed by signal {by}' if by else f'exit status {status}'}):\n"
+            f"{tail(self._qemu_log)}\n    whole log: {self._qemu_log}"
+        )
+
+    def _crash(self, kind: str, what: str) -> GuestCrashed:
+        """End the guest; return the exception for it, with the end of its console."""
+        self.close()
+        message = f"{self.image.kernel} kernel: {what}\n{tail(self.console_log)}"
+        return GuestCrashed(
+            f"{message}\n    whole console: {self.console_log}",
+            kernel=self.image.kernel,
+            kind=kind,
+        )
+
+
+def _batch_event(line: str) -> str | None:
+    found = _BATCH_LINE.search(line)
+    return found[1] if found else None
+
+
+def _tool(name: str) -> str:
+    """Find a program of our own Python environment, or on the PATH."""
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if beside.is_file() else shutil.which(name)
+    if found is None:
+        raise UsageProblem(f"{name} is missing: pip install virtme-ng (make setup does it)")
+    return found

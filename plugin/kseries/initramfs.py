@@ -1,0 +1,80 @@
+"""The root of a guest: the agent, the programs, a console. Nothing of the host is in it."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import subprocess
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+from virtme.cpiowriter import CpioWriter
+
+from . import cache
+from .build import compiler
+from .errors import InfraError, UsageProblem
+
+
+def build_programs(folder: Path) -> list[Path]:
+    """Build the programs of a folder with a Makefile (`make -C DIR OUTPUT=...`), in the cache.
+
+    Returns every executable that the build left in OUTPUT. Raises UsageProblem when it fails.
+    """
+    name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    output = cache.root() / "programs" / name
+    with cache.locked(f"programs-{name}"), cache.disk_errors(f"building {folder}"):
+        output.mkdir(parents=True, exist_ok=True)
+        environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS")}
+        done = subprocess.run(
+            ["make", "-C", str(folder), f"-j{os.cpu_count()}", f"OUTPUT={output}"],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+    if done.returncode:
+        raise UsageProblem(f"the guest programs of {folder} do not build:\n{done.stderr[-1500:]}")
+    return sorted(p for p in output.iterdir() if p.is_file() and os.access(p, os.X_OK))
+
+
+def make(programs: Sequence[Path]) -> Path:
+    """Make an initramfs with the agent as /init and `programs` in /bin; cached by content."""
+    contents = {"init": _agent()} | {f"bin/{p.name}": p.read_bytes() for p in programs}
+    digest = hashlib.sha256()
+    for name in sorted(contents):
+        digest.update(f"{name}\0".encode() + hashlib.sha256(contents[name]).digest())
+    path = cache.root() / "initramfs" / f"{digest.hexdigest()[:16]}.cpio.gz"
+    if path.is_file():
+        return path
+    with cache.locked("initramfs"), cache.disk_errors("writing the guest's initramfs"):
+        path.parent.mkdir(exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}")
+        with part.open("wb") as raw, gzip.GzipFile("", "wb", 1, raw, mtime=0) as packed:
+            writer = CpioWriter(packed)
+            for folder in ("bin", "dev", "proc", "sys", "tmp", "run"):
+                writer.mkdir(folder.encode(), 0o755)
+            writer.mkchardev(b"dev/console", (5, 1), 0o600)
+            for name in sorted(contents):
+                writer.write_file(name.encode(), body=contents[name], mode=0o755)
+            writer.write_trailer()
+        part.replace(path)
+    return path
+
+
+def _agent() -> bytes:
+    """Compile the guest's init; cached by its source and the compiler."""
+    source = resources.files("kseries").joinpath("agent/init.c").read_bytes()
+    key = hashlib.sha256(source + compiler().encode()).hexdigest()[:16]
+    binary = cache.root() / "agent" / key
+    with cache.locked("agent"), cache.disk_errors("compiling the guest's agent"):
+        if not binary.is_file():
+            binary.parent.mkdir(exist_ok=True)
+            part = binary.with_suffix(".new")
+            command = ["gcc", "-x", "c", "-static", "-O2", "-Wall", "-o", str(part), "-"]
+            done = subprocess.run(command, input=source, capture_output=True)
+            if done.returncode:
+                said = done.stderr.decode(errors="replace")[-800:]
+                raise InfraError(f"the guest's agent does not compile (libc6-dev there?):\n{said}")
+            part.replace(binary)
+        return binary.read_bytes()

@@ -1,0 +1,76 @@
+"""The pytest plugin: options and registration, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+
+from . import settings
+from .collection import Collection
+from .controller import Controller, WithoutTree
+from .errors import UsageProblem
+from .fixtures import (
+    kernel,
+    kernel_guest,
+    kernel_run,
+    kernel_series,
+    kernel_session,
+    kernel_tree,
+)
+from .halves import Halves
+from .progress import Silent
+from .session import KEY, KernelSession, worker_name
+
+__all__ = [
+    "kernel",
+    "kernel_guest",
+    "kernel_run",
+    "kernel_series",
+    "kernel_session",
+    "kernel_tree",
+]
+
+MARKS = (
+    'kernel_case(kind, reason="", figures=()): what a test of both kernels claims: "fixes" (fails'
+    ' on stock, passes on patched), "keeps", "same" (the named figures are equal) or "changes"',
+    "kernel_program(name_and_args, deadline_s=60, variations=()): the KTAP program that kernel_run"
+    " runs in the guest; {param} stands for a parameter of the test",
+    "throughput(metric, max_increase=..., reason=...): measure in the exact lane, and hold patched"
+    " to stock plus max_increase (0.05: 5 %)",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Register the options."""
+    settings.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marks and, by what was asked for, the parts of the plugin."""
+    for mark in MARKS:
+        config.addinivalue_line("markers", mark)
+    config.pluginmanager.register(Collection(), "kseries-collection")
+    try:
+        chosen = settings.load(config)
+    except UsageProblem as error:
+        raise pytest.UsageError(str(error)) from error
+    if chosen is None:
+        config.pluginmanager.register(WithoutTree(), "kseries-without-tree")
+        return
+    session = KernelSession(chosen, Silent(), worker_name(config))
+    config.stash[KEY] = session
+    config.pluginmanager.register(Halves(), "kseries-halves")
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Controller(config, session), "kseries-controller")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_unconfigure(config: pytest.Config) -> Generator[None]:
+    """End the guests of this process, whatever happened before."""
+    try:
+        yield
+    finally:
+        session = config.stash.get(KEY, None)
+        if session is not None:
+            session.close()

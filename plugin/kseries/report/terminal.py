@@ -1,0 +1,59 @@
+"""The summary at the end of pytest's own output."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ..halves import describe
+from ..verdict import Verdict
+from . import table
+
+# More bad cases than this are a pattern that the table shows better; all are in verdict.json.
+_MOST_SHOWN = 20
+
+
+def print_summary(
+    verdict: Verdict, out: pytest.TerminalReporter, folder: Path, *, verbose: bool
+) -> None:
+    """Print the table, what is bad, what was measured, and the verdict with how to get it again."""
+    out.section("kernel series")
+    dirty = ", with uncommitted changes" if verdict.dirty else ""
+    out.write_line(f"series: {verdict.series} ({len(verdict.patches)} patches)")
+    out.write_line(f"tree:   {verdict.tree}{dirty}")
+    out.write_line(f"lane:   {verdict.lane} ({verdict.lane_reason}); {verdict.qemu}")
+    if verdict.cases:
+        shown = [table.case_row(c) for c in verdict.cases] if verbose else table.rows(verdict)
+        out.write_line("")
+        for line in table.text(shown):
+            out.write_line(line)
+    for finding in verdict.findings:
+        out.write_line("")
+        out.write_line(finding.message, red=True)
+    bad = verdict.bad()
+    if bad:
+        out.write_line("")
+        for case in bad[:_MOST_SHOWN]:
+            out.write_line(f"{case.word}: {table.short(case)}: {table.first_line(case)}", red=True)
+        if len(bad) > _MOST_SHOWN:
+            out.write_line(f"... and {len(bad) - _MOST_SHOWN} more, all in verdict.json")
+    measured = [case for case in verdict.cases if case.comparison]
+    if measured:
+        out.write_line("")
+        for case in measured:
+            assert case.comparison is not None
+            out.write_line(f"{table.short(case)}: {describe(case.comparison)}")
+    out.write_line("")
+    out.write_line(verdict.sentence(), bold=True, green=verdict.good, red=not verdict.good)
+    if verdict.cases:
+        out.write_line(verdict.speed_sentence())
+    blame = "; the machinery failed, not the series" if verdict.only_infra else ""
+    out.write_line(f"again:  {verdict.command}")
+    status = "good" if verdict.good else f"not good{blame}"
+    shown_folder = os.path.relpath(folder)
+    shown_folder = str(folder) if shown_folder.startswith("..") else shown_folder
+    out.write_line(
+        f"report: {shown_folder}/ (verdict.json, junit.xml, review.txt, review.md): {status}"
+    )

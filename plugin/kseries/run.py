@@ -1,0 +1,172 @@
+"""One program's run in a guest, and what the test may ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from . import console, ktap
+from .errors import GuestCrashed, GuestTestFailed, InfraError
+from .guest import Guest, Ran
+from .lane import NS_PER_INSTRUCTION
+from .session import KernelSession
+from .verdict import STOCK
+
+# Exit statuses of the contract in docs/writing-tests.md; 4 for skip is kselftest's.
+_SKIPPED, _BAILED_OUT = 4, 2
+
+
+@dataclass
+class Run:
+    """What came of a program (or of its variations, in the exact lane) on one kernel."""
+
+    kernel: str
+    command: str
+    lane: str
+    console_log: str
+    reports: list[ktap.Report]
+    guest_ms: int = 0
+    splats: list[console.Splat] = field(default_factory=list)
+    failure: str = ""
+    crash: GuestCrashed | None = None
+    checked: bool = False
+
+    @property
+    def figures(self) -> dict[str, int]:
+        """The figures that the program printed; of several variations, the first one's."""
+        return self.reports[0].figures if self.reports else {}
+
+    def samples(self, metric: str) -> list[float]:
+        """One sample of `metric` for each variation.
+
+        "instructions_per_packet" is guest instructions, over all CPUs, per delivered packet; any
+        other name is a figure of the program.
+        """
+        return [_sample(report.figures, metric) for report in self.reports]
+
+    def check(self) -> None:
+        """Raise GuestCrashed or GuestTestFailed unless every result is "ok"."""
+        self.checked = True
+        if self.crash is not None:
+            raise self.crash
+        if self.failure:
+            raise GuestTestFailed(self.failure)
+        if all(report.status is ktap.Status.SKIPPED for report in self.reports):
+            why = self.reports[0].results[0].detail or "the program skipped itself"
+            pytest.skip(f"{self.kernel}: {why}")
+
+    def fail(self, message: str) -> None:
+        """Fail for what the test itself found in the figures."""
+        self.checked = True
+        raise GuestTestFailed(f"{self.kernel}: {message}\n    program: {self.command}")
+
+
+def _sample(figures: dict[str, int], metric: str) -> float:
+    try:
+        if metric == "instructions_per_packet":
+            return figures["elapsed_ns"] / NS_PER_INSTRUCTION / figures["delivered"]
+        return float(figures[metric])
+    except (KeyError, ZeroDivisionError) as error:
+        raise InfraError(
+            f"the program printed no figure for {metric}: {sorted(figures)}"
+        ) from error
+
+
+def run_program(
+    session: KernelSession, guest: Guest, argv: Sequence[str], deadline_s: float
+) -> Run:
+    """Run a program in a live guest of a functional lane, `deadline_s` in guest seconds."""
+    ran = guest.run(argv, round(deadline_s * 1000))
+    return _judged(session, guest, [ran])
+
+
+def measure_program(
+    session: KernelSession, kernel: str, argv: Sequence[str], variations: Sequence[str]
+) -> Run:
+    """Run a program once for each variation (more arguments) in one guest of the exact lane."""
+    rans, guest = session.batch(kernel, [[*argv, *more.split()] for more in variations])
+    return _judged(session, guest, rans)
+
+
+def _judged(session: KernelSession, guest: Guest, rans: Sequence[Ran]) -> Run:
+    kernel = guest.image.kernel
+    reports = [ktap.parse(ran.lines) for ran in rans]
+    run = Run(
+        kernel,
+        command=" ".join(rans[0].argv),
+        lane=guest.lane.value,
+        console_log=str(guest.console_log),
+        reports=reports,
+        guest_ms=sum(ran.ended.guest_ms for ran in rans if ran.ended),
+        splats=[splat for ran in rans for splat in ran.splats],
+    )
+    new = _counting(session, kernel, run.splats)
+    if new:
+        log = session.decoded(guest)
+        run.console_log = str(log)
+        run.crash = GuestCrashed(_splat_message(run, new[0]), kernel=kernel, kind=new[0].kind)
+        return run
+    for ran, report in zip(rans, reports, strict=True):
+        run.crash = run.crash or _hang(run, ran)
+        run.failure = run.failure or _failure(run, ran, report)
+    return run
+
+
+def _counting(
+    session: KernelSession, kernel: str, splats: Sequence[console.Splat]
+) -> list[console.Splat]:
+    """Return the splats that count: on patched, those that stock did not show in this worker."""
+    session.ran_splats[kernel].update(splat.signature for splat in splats)
+    if kernel == STOCK:
+        return list(splats)
+    known = session.ran_splats[STOCK]
+    return [s for s in splats if s.fatal or s.signature not in known]
+
+
+def _splat_message(run: Run, splat: console.Splat) -> str:
+    trace = "\n".join(f"    {line}" for line in splat.lines[:25])
+    return (
+        f"{run.kernel} kernel, {splat.kind} while running {run.command}: {splat.title}\n{trace}\n"
+        f"    whole console: {run.console_log}"
+    )
+
+
+def _hang(run: Run, ran: Ran) -> GuestCrashed | None:
+    """Say that a program did not end by itself: the kernel let it hang past its deadline."""
+    if ran.ended is None or ran.ended.how not in ("timeout", "stuck"):
+        return None
+    word = "did not end" if ran.ended.how == "timeout" else "cannot even be killed"
+    said = "\n".join(f"    {line}" for line in ran.lines[-25:])
+    return GuestCrashed(
+        f"{run.kernel} kernel: {' '.join(ran.argv)} {word} after {ran.ended.guest_ms / 1000:.1f}"
+        f" guest seconds\n{said}\n    who waited for what: {run.console_log}",
+        kernel=run.kernel,
+        kind="hang",
+    )
+
+
+def _failure(run: Run, ran: Ran, report: ktap.Report) -> str:
+    """Say how one program failed, "" when it did not; InfraError for trouble of its set-up."""
+    where = f"{run.kernel} kernel, {' '.join(ran.argv)}"
+    said = "\n".join(f"    {line}" for line in [*ran.lines[-25:], f"console: {run.console_log}"])
+    ended = ran.ended
+    if ended is None:
+        raise InfraError(f"{where}: no word of its end\n{said}")
+    if report.bailed_out is not None or (ended.how, ended.number) == ("exit", _BAILED_OUT):
+        raise InfraError(f"{where}: could not run: {report.bailed_out or 'bad usage'}\n{said}")
+    if ended.how in ("timeout", "stuck"):
+        return ""  # a hang, which is no "not ok": see _hang
+    failures = [f"{f.name}{f': {f.detail}' if f.detail else ''}" for f in report.failures()]
+    if failures:
+        return f"{where}: not ok: {'; '.join(failures)}\n{said}"
+    if ended.how == "signal":
+        raise InfraError(f"{where}: the program died of signal {ended.number}\n{said}")
+    if report.status is ktap.Status.CUT_OFF:
+        raise InfraError(
+            f"{where}: its output is cut off: {report.missing} result(s) missing\n{said}"
+        )
+    if ended.number not in (0, _SKIPPED):
+        raise InfraError(f'{where}: exit status {ended.number} without a "not ok"\n{said}')
+    return ""

@@ -1,0 +1,160 @@
+"""What one pytest process holds of a run: the tree, the series, the images, the guests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+
+from . import initramfs, series, source, tree
+from .build import Builder, Image, compiler
+from .console import decode
+from .errors import GuestCrashed, InfraError, UsageProblem
+from .guest import Guest, Ran
+from .lane import Lane, choose, qemu_version
+from .progress import Progress
+from .series import Series
+from .settings import Settings
+from .source import Source
+from .verdict import KERNELS, PATCHED, STOCK
+
+KEY: pytest.StashKey[KernelSession] = pytest.StashKey()
+
+# What a build and a boot call by name. libelf and the like show up as compile errors.
+_TOOLS = ("git", "make", "gcc", "ld", "flex", "bison", "bc", "perl", "tar", "xz")
+# Wall seconds a probe guest has to boot by KVM; where KVM works it takes one or two.
+_PROBE_DEADLINE_S = 20.0
+
+
+class KernelSession:
+    """Made once in each process (controller and xdist workers alike); everything is lazy."""
+
+    def __init__(self, settings: Settings, progress: Progress, worker: str) -> None:
+        self.settings = settings
+        self.progress = progress
+        self.worker = worker
+        self._guests: dict[str, Guest] = {}
+        self._boots = 0
+        self.ran_splats: dict[str, set[tuple[str, ...]]] = {name: set() for name in KERNELS}
+
+    @cached_property
+    def source(self) -> Source:
+        """The pristine tree."""
+        return source.resolve(self.settings.tree, self.settings.tree_base, self.progress)
+
+    @cached_property
+    def series(self) -> Series:
+        """The series under test."""
+        git = self.source.root if (self.source.root / ".git").exists() else None
+        return series.load(self.settings.series, base=self.settings.series_base, tree=git)
+
+    @cached_property
+    def tree(self) -> tree.Tree:
+        """The private work tree."""
+        return tree.Tree(self.source)
+
+    @cached_property
+    def builder(self) -> Builder:
+        """Builds images of the work tree with the session's config."""
+        return Builder(self.tree, self.settings.fragments, self.progress)
+
+    @cached_property
+    def initramfs(self) -> Path:
+        """The guests' root, with all programs in it."""
+        programs = [
+            p for folder in self.settings.programs for p in initramfs.build_programs(folder)
+        ]
+        return initramfs.make(programs)
+
+    @cached_property
+    def lane(self) -> tuple[Lane, str]:
+        """The lane of functional cases, and why."""
+        return choose(self.settings.lane, self._probe_kvm)
+
+    def check(self) -> None:
+        """Find bad options, missing tools and patches that do not apply, before anything long."""
+        missing = [name for name in _TOOLS if shutil.which(name) is None]
+        if missing:
+            raise UsageProblem(
+                f"missing: {', '.join(missing)}: `make setup` installs what is needed (Debian,"
+                " Ubuntu), or install them with your distribution's tools"
+            )
+        qemu_version()
+        compiler()
+        for fragment in self.settings.fragments:
+            if not fragment.is_file():
+                raise UsageProblem(f"--kernel-config={fragment}: no such config fragment")
+        tree.patched_files(self.source.root, self.series)
+
+    def prepare(self) -> None:
+        """Build both kernels and what goes into their guests; choose the lane."""
+        for name in KERNELS:
+            self.image(name)
+        _ = self.initramfs, self.lane
+
+    def image(self, kernel: str) -> Image:
+        """Return the image of `kernel` (stock or patched), built unless it is cached."""
+        known: dict[str, Image] = self.__dict__.setdefault("_images", {})
+        if kernel not in known:
+            known[kernel] = self.builder.image(kernel, self.series if kernel == PATCHED else None)
+        return known[kernel]
+
+    def guest(self, kernel: str) -> Guest:
+        """Return this process's guest of `kernel`, booted, or booted anew after a crash."""
+        guest = self._guests.get(kernel)
+        if guest is not None and guest.alive:
+            return guest
+        self.progress.step(f"booting {kernel}")
+        guest = self._new_guest(kernel, self.lane[0])
+        self._guests[kernel] = guest
+        guest.boot()
+        return guest
+
+    def batch(self, kernel: str, commands: list[list[str]]) -> tuple[list[Ran], Guest]:
+        """Run commands in a fresh guest of the exact lane."""
+        self.progress.step(f"measuring {kernel}")
+        guest = self._new_guest(kernel, Lane.EXACT)
+        try:
+            return guest.run_batch(commands), guest
+        finally:
+            guest.close()
+
+    def decoded(self, guest: Guest) -> Path:
+        """Return a guest's console log with its traces decoded."""
+        return decode(guest.console_log, guest.image.vmlinux, self.tree.src)
+
+    def close(self) -> None:
+        """End all guests."""
+        for guest in self._guests.values():
+            guest.close()
+
+    def _new_guest(self, kernel: str, lane: Lane) -> Guest:
+        self._boots += 1
+        label = "-".join(filter(None, (kernel, self.worker, str(self._boots))))
+        folder = self.settings.report / "logs"
+        return Guest(self.image(kernel), lane, self.initramfs, folder, label)
+
+    def _probe_kvm(self) -> str | None:
+        """Boot the stock kernel with KVM; return what went wrong."""
+        self.progress.step("trying /dev/kvm with a probe guest")
+        guest = self._new_guest(STOCK, Lane.KVM)
+        try:
+            guest.boot(verbose=True, deadline_s=_PROBE_DEADLINE_S)
+        except GuestCrashed as crash:
+            return f"a probe guest did not boot with it: {crash.kind}"
+        except InfraError as error:
+            return f"a probe guest did not start with it: {str(error).splitlines()[0]}"
+        finally:
+            guest.close()
+        # Where /dev/kvm fails to open, virtme-ng quietly emulates instead.
+        if "Hypervisor detected: KVM" not in guest.console_log.read_text(errors="replace"):
+            return "QEMU fell back to emulation"
+        return None
+
+
+def worker_name(config: pytest.Config) -> str:
+    """Return the xdist worker's name, or "" in the controller and without xdist."""
+    return os.environ.get("PYTEST_XDIST_WORKER", "") if hasattr(config, "workerinput") else ""

@@ -1,0 +1,98 @@
+"""The plugin's options and ini keys, read once and resolved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from .errors import UsageProblem
+
+LANES = ("auto", "kvm", "tcg", "exact")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user asked for. Paths are absolute but `tree` and `series`, perhaps words."""
+
+    tree: str
+    tree_base: Path
+    series: str
+    series_base: Path
+    lane: str
+    fragments: tuple[Path, ...]
+    report: Path
+    programs: tuple[Path, ...]
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Register the options, each with its ini key."""
+    group = parser.getgroup("kernel", "kernel series (pytest-kseries)")
+    group.addoption(
+        "--kernel-tree",
+        metavar="PATH|debian|v6.12.N",
+        help="kernel tree to test: a folder (never written to), the distribution's source package,"
+        " or a release",
+    )
+    group.addoption(
+        "--kernel-series",
+        metavar="DIR|MBOX|A..B",
+        help="patch series to test (default: kseries_series, or patches/ of the rootdir)",
+    )
+    group.addoption(
+        "--kernel-lane",
+        choices=LANES,
+        help="how guests execute: auto (default), kvm, tcg or exact",
+    )
+    group.addoption(
+        "--kernel-config",
+        action="append",
+        metavar="FRAGMENT",
+        help="config fragment merged over the project's own; may be repeated",
+    )
+    group.addoption("--kernel-report", metavar="DIR", help="where reports go (default: report/)")
+    parser.addini("kseries_tree", "default of --kernel-tree")
+    parser.addini("kseries_series", "default of --kernel-series")
+    parser.addini("kseries_lane", "default of --kernel-lane", default="auto")
+    parser.addini("kseries_config", "config fragments of the project's tests", type="args")
+    parser.addini("kseries_report", "default of --kernel-report", default="report")
+    parser.addini(
+        "kseries_programs", "folders with a Makefile whose programs go into the guest", "args"
+    )
+
+
+def load(config: pytest.Config) -> Settings | None:
+    """Read the options; None without a kernel tree. Raises UsageProblem for a bad one."""
+    root, here = config.rootpath, config.invocation_params.dir
+
+    def chosen(option: str, ini: str) -> tuple[str, Path]:
+        given = config.getoption(option)
+        return (str(given), here) if given else (str(config.getini(ini)), root)
+
+    tree, tree_base = chosen("--kernel-tree", "kseries_tree")
+    if not tree:
+        return None
+    series, series_base = chosen("--kernel-series", "kseries_series")
+    if not series:
+        series, series_base = "patches", root
+        if not (root / series).is_dir():
+            raise UsageProblem(
+                f"no series: --kernel-series=DIR|MBOX|A..B, or a patches/ folder in {root}"
+            )
+    lane = config.getoption("--kernel-lane") or str(config.getini("kseries_lane"))
+    if lane not in LANES:
+        raise UsageProblem(f"kseries_lane={lane}: no such lane; one of {', '.join(LANES)}")
+    report, report_base = chosen("--kernel-report", "kseries_report")
+    fragments = [root / name for name in config.getini("kseries_config")]
+    fragments += [here / name for name in config.getoption("--kernel-config") or ()]
+    return Settings(
+        tree=tree,
+        tree_base=tree_base,
+        series=series,
+        series_base=series_base,
+        lane=lane,
+        fragments=tuple(fragments),
+        report=(report_base / report).resolve(),
+        programs=tuple((root / name).resolve() for name in config.getini("kseries_programs")),
+    )

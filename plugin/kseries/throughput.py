@@ -1,0 +1,87 @@
+"""Measurements against stock: paired samples, a ratio with its interval, a threshold.
+
+The mathematics, with its sources, is written out in docs/how-it-works.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from scipy import stats
+
+from .errors import UsageProblem
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """What a measurement is held to: `metric` may grow by at most `max_increase` (0.05: 5 %)."""
+
+    metric: str
+    max_increase: float
+    reason: str
+    unit: str = ""
+
+
+@dataclass
+class Comparison:
+    """Patched over stock: the geometric mean of the pairs' ratios and its 95 % interval."""
+
+    metric: str
+    unit: str
+    stock: float
+    patched: float
+    ratio: float
+    low: float
+    high: float
+    pairs: int
+    threshold: float
+    threshold_reason: str
+    word: str
+
+
+def compare(stock: Sequence[float], patched: Sequence[float], threshold: Threshold) -> Comparison:
+    """Compare paired samples, one of each kernel for the same variation, in the same order.
+
+    The interval is Student's on the logarithms of the ratios (n - 1 degrees of freedom).
+    Raises UsageProblem for samples that are no pairs, or not positive, or fewer than two.
+    """
+    if len(stock) != len(patched) or len(stock) < 2:
+        raise UsageProblem(
+            f"a comparison needs two or more pairs, not {len(stock)} and {len(patched)} samples"
+        )
+    if min(*stock, *patched) <= 0:
+        raise UsageProblem(f"{threshold.metric} is not positive: {list(stock)}, {list(patched)}")
+    logs = [math.log(after / before) for before, after in zip(stock, patched, strict=True)]
+    center, count = fmean(logs), len(logs)
+    spread = stdev(logs) / math.sqrt(count)
+    margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * spread
+    low, high = math.exp(center - margin), math.exp(center + margin)
+    return Comparison(
+        metric=threshold.metric,
+        unit=threshold.unit,
+        stock=fmean(stock),
+        patched=fmean(patched),
+        ratio=math.exp(center),
+        low=low,
+        high=high,
+        pairs=count,
+        threshold=threshold.max_increase,
+        threshold_reason=threshold.reason,
+        word=_word(math.exp(center), low, high, threshold.max_increase),
+    )
+
+
+def _word(ratio: float, low: float, high: float, threshold: float) -> str:
+    """Less is better. A change needs an interval without zero and an estimate past the threshold."""
+    if low > 1 and ratio > 1 + threshold:
+        return "regressed"
+    if high < 1 and ratio < 1 / (1 + threshold):
+        return "improved"
+    if low >= 1 / (1 + threshold) and high <= 1 + threshold:
+        return "ok"
+    return "inconclusive"

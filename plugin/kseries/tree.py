@@ -1,0 +1,218 @@
+"""A private work tree of a kernel source, and the series applied to it.
+
+The user's tree is only ever read. The work tree is a copy (hard links where the cache owns the
+source), and a file in it is rewritten only when its content changes, so that make rebuilds
+what it must and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import cache
+from .errors import DoesNotApply, InfraError
+from .progress import Progress
+from .series import Patch, Series
+from .source import Source
+
+# What a build in the user's own tree leaves behind, for a tree that comes without .gitignore: it is
+# no source, and some of it breaks a build with O=.
+_PRODUCTS = (
+    ".*",
+    "*.o",
+    "*.a",
+    "*.ko",
+    "*.mod",
+    "*.cmd",
+    "/vmlinux",
+    "/System.map",
+    "/include/config/",
+)
+_MORE_PRODUCTS = ("/include/generated/", "/arch/*/include/generated/", "/modules.*", "*.tab.[ch]")
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What a file was when it was last copied: stat and content."""
+
+    size: int
+    mtime_ns: int
+    sha: str
+
+
+class Tree:
+    """A work tree in the cache for one source."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        name = source.digest or hashlib.sha256(str(source.root).encode()).hexdigest()[:16]
+        self.name = name
+        self.home = cache.root() / "work" / name
+        self.src = self.home / "src"
+        self._overlay = self.home / "overlay.json"
+        self.key = source.digest
+
+    def sync(self, progress: Progress) -> None:
+        """Bring the work tree up to the source, and learn `key`, the hash of its content."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        with cache.disk_errors(f"copying {self.source.root}"):
+            if self.source.ours:
+                self._link(progress)
+            else:
+                self._copy(progress)
+
+    def apply(self, series: Series) -> None:
+        """Make the work tree source plus `series`, from whatever it held before.
+
+        Raises DoesNotApply, with the work tree left as it was.
+        """
+        wanted = patched_files(self.source.root, series)
+        with cache.disk_errors(f"writing {self.src}"):
+            before = json.loads(self._overlay.read_text()) if self._overlay.exists() else []
+            names = sorted({*before, *wanted})
+            # Written first: a run cut off below must still find what to put back.
+            cache.replace(self._overlay, json.dumps(names).encode())
+            for name in names:
+                pristine = self.source.root / name
+                if name in wanted:
+                    data = wanted[name]
+                else:
+                    data = pristine.read_bytes() if pristine.is_file() else None
+                _set(self.src / name, data)
+            cache.replace(self._overlay, json.dumps(sorted(wanted)).encode())
+
+    def _link(self, progress: Progress) -> None:
+        if self.src.is_dir():
+            return
+        progress.step(f"laying out a work tree of {self.source.name}")
+        fresh = Path(tempfile.mkdtemp(prefix=".src-", dir=self.home))
+        try:
+            shutil.copytree(
+                self.source.root, fresh, symlinks=True, copy_function=os.link, dirs_exist_ok=True
+            )
+            fresh.replace(self.src)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+    def _copy(self, progress: Progress) -> None:
+        manifest = self.home / "manifest.json"
+        try:
+            old = {k: Stamp(*v) for k, v in json.loads(manifest.read_text()).items()}
+        except (OSError, ValueError, TypeError):
+            old = {}
+        overlaid = set(json.loads(self._overlay.read_text()) if self._overlay.exists() else [])
+        new: dict[str, Stamp] = {}
+        for count, name in enumerate(_source_files(self.source.root)):
+            if count % 2000 == 0:
+                progress.step(f"copying {self.source.root}: {count} files")
+            path = self.source.root / name
+            try:
+                stat = path.lstat()
+            except FileNotFoundError:
+                continue  # git lists it, the user deleted it
+            was = old.get(name)
+            if was and (was.size, was.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
+                new[name] = was
+                continue
+            if path.is_symlink():
+                link = path.readlink()
+                new[name] = Stamp(stat.st_size, stat.st_mtime_ns, f"-> {link}")
+                _set_link(self.src / name, link)
+                continue
+            if not path.is_file():
+                continue  # a submodule's folder, a socket
+            data = path.read_bytes()
+            sha = hashlib.sha256(data).hexdigest()
+            new[name] = Stamp(stat.st_size, stat.st_mtime_ns, sha)
+            if name not in overlaid:
+                _set(self.src / name, data)
+                (self.src / name).chmod(stat.st_mode & 0o777 | 0o200)
+        for name in old.keys() - new.keys():
+            (self.src / name).unlink(missing_ok=True)
+        listed = {k: (v.size, v.mtime_ns, v.sha) for k, v in new.items()}
+        cache.replace(manifest, json.dumps(listed).encode())
+        digest = hashlib.sha256()
+        for name in sorted(new):
+            digest.update(f"{name}\0{new[name].sha}\0".encode())
+        self.key = digest.hexdigest()[:16]
+
+
+def patched_files(root: Path, series: Series) -> dict[str, bytes | None]:
+    """Return each file that `series` touches with its new content, None where it is deleted.
+
+    Raises DoesNotApply, naming the first patch that does not apply, and why.
+    """
+    touched = {name for patch in series.patches for name in patch.files}
+    with tempfile.TemporaryDirectory(prefix="kseries-apply-") as folder:
+        scratch = Path(folder)
+        for name in touched:
+            if (root / name).is_file():
+                (scratch / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(root / name, scratch / name)
+                (scratch / name).chmod((root / name).stat().st_mode & 0o777 | 0o200)
+        for number, patch in enumerate(series.patches, 1):
+            _apply(scratch, patch, f"patch {number}/{len(series.patches)} of {series.source}")
+        return {n: p.read_bytes() if (p := scratch / n).is_file() else None for n in touched}
+
+
+def _apply(scratch: Path, patch: Patch, position: str) -> None:
+    """Apply one patch exactly (git apply knows no fuzz)."""
+    # GIT_DIR points nowhere, so that a repository around the scratch folder is not found.
+    environment = os.environ | {"GIT_DIR": str(scratch / ".no-repository"), "LC_ALL": "C"}
+    done = subprocess.run(
+        ["git", "apply", "--whitespace=nowarn", "-"],
+        input=patch.text.encode(errors="surrogateescape"),
+        cwd=scratch,
+        env=environment,
+        capture_output=True,
+    )
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()
+        raise DoesNotApply(
+            f'{position}, "{patch.subject}" ({patch.name}), does not apply:\n'
+            + "\n".join(f"    {line}" for line in said.splitlines()[:8])
+            + "\n    Rebase it on this tree, or name the tree it was made for with --kernel-tree.",
+            patch=patch.name,
+        )
+
+
+def _set(path: Path, data: bytes | None) -> None:
+    """Give a file this content, or take it away; leave it alone when it is so already."""
+    if data is None:
+        path.unlink(missing_ok=True)
+    elif not path.is_file() or path.is_symlink() or path.read_bytes() != data:
+        cache.replace(path, data)
+
+
+def _set_link(path: Path, link: Path) -> None:
+    if path.is_symlink() and path.readlink() == link:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.symlink_to(link)
+
+
+def _source_files(root: Path) -> list[str]:
+    """List the source files of a user's tree, relative to it; build products are left out.
+
+    Git lists them also where the tree is no repository: an empty one, elsewhere, stands in, so
+    that the tree's own .gitignore files say what is a build product.
+    """
+    with tempfile.TemporaryDirectory(prefix="kseries-git-") as empty:
+        command = ["git", "-C", str(root), "ls-files", "-z", "-co", "--exclude-standard"]
+        environment = os.environ | {"GIT_OPTIONAL_LOCKS": "0"}
+        if not (root / ".git").exists():
+            subprocess.run(["git", "init", "-q", "--bare", empty], check=True, capture_output=True)
+            environment |= {"GIT_DIR": empty, "GIT_WORK_TREE": str(root)}
+            command += [f"--exclude={pattern}" for pattern in (*_PRODUCTS, *_MORE_PRODUCTS)]
+        done = subprocess.run(command, capture_output=True, env=environment)
+    if done.returncode:
+        raise InfraError(f"git cannot list {root}: {done.stderr.decode().strip()}")
+    return sorted(set(done.stdout.decode(errors="surrogateescape").split("\0")) - {""})

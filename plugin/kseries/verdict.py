@@ -1,0 +1,294 @@
+"""The verdict: stock against patched, case by case. Every report format is made of this alone."""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from .throughput import Comparison
+
+SCHEMA_VERSION = 1
+STOCK, PATCHED = "stock", "patched"
+KERNELS = (STOCK, PATCHED)
+
+
+class Kind(enum.StrEnum):
+    """What a case claims; see docs/reference.md."""
+
+    FIXES = "fixes"
+    KEEPS = "keeps"
+    SAME = "same"
+    CHANGES = "changes"
+    MEASURES = "measures"
+
+
+class Outcome(enum.StrEnum):
+    """How one half of a case ended. Only `failed` is the guest program's own "not ok"."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    CRASHED = "crashed"
+    SKIPPED = "skipped"
+    INFRA = "infra"
+
+
+class Word(enum.StrEnum):
+    """The verdict of a case or a measurement."""
+
+    FIXED = "fixed"
+    KEPT = "kept"
+    CHANGED = "changed"
+    BROKEN = "broken"
+    UNFIXED = "unfixed"
+    UNPROVEN = "unproven"
+    STOCK_FAILS = "stock-fails"
+    INCOMPLETE = "incomplete"
+    SKIPPED = "skipped"
+    INFRA = "infra"
+    OK = "ok"
+    REGRESSED = "regressed"
+    IMPROVED = "improved"
+    INCONCLUSIVE = "inconclusive"
+
+
+GOOD = frozenset({Word.FIXED, Word.KEPT, Word.CHANGED, Word.OK, Word.IMPROVED})
+# Neither good nor a finding on the series: said, but no reason for a red exit status.
+NEUTRAL = frozenset({Word.SKIPPED, Word.INCONCLUSIVE})
+
+
+@dataclass
+class Half:
+    """One half of a case: a test on one kernel, as its worker reported it."""
+
+    kernel: str
+    nodeid: str
+    outcome: Outcome
+    message: str = ""
+    command: str = ""
+    lane: str = ""
+    console: str = ""
+    guest_ms: int = 0
+    duration_s: float = 0.0
+    figures: dict[str, int] = field(default_factory=dict)
+    subtests: list[dict[str, str]] = field(default_factory=list)
+    splats: list[dict[str, Any]] = field(default_factory=list)
+    samples: list[float] = field(default_factory=list)
+
+
+@dataclass
+class Case:
+    """A case with its halves. `comparison` stands for a measurement only."""
+
+    name: str
+    kind: Kind
+    reason: str = ""
+    stock: Half | None = None
+    patched: Half | None = None
+    comparison: Comparison | None = None
+
+    @property
+    def word(self) -> Word:
+        """The verdict of this case."""
+        return judge(self.kind, self.stock, self.patched, self.comparison)
+
+    def half(self, kernel: str) -> Half | None:
+        """The half on `kernel`, or None where it did not run."""
+        return self.stock if kernel == STOCK else self.patched
+
+
+def judge(
+    kind: Kind, stock: Half | None, patched: Half | None, comparison: Comparison | None = None
+) -> Word:
+    """Judge a case by its halves' outcomes: the table in docs/how-it-works.md, row by row."""
+    outcomes = {half.outcome for half in (stock, patched) if half}
+    if Outcome.INFRA in outcomes:
+        return Word.INFRA
+    if stock is None or patched is None:
+        return Word.INCOMPLETE
+    if Outcome.SKIPPED in outcomes:
+        return Word.SKIPPED
+    before, after = stock.outcome, patched.outcome
+    if before is Outcome.CRASHED:
+        return Word.STOCK_FAILS
+    if kind is Kind.FIXES:
+        if after is Outcome.PASSED:
+            return Word.FIXED if before is Outcome.FAILED else Word.UNPROVEN
+        if after is Outcome.CRASHED or before is Outcome.PASSED:
+            return Word.BROKEN
+        return Word.UNFIXED
+    if before is Outcome.FAILED:
+        return Word.STOCK_FAILS
+    if after is not Outcome.PASSED and comparison is None:
+        return Word.BROKEN
+    if kind is Kind.MEASURES:
+        return Word(comparison.word) if comparison else Word.INCOMPLETE
+    return Word.CHANGED if kind is Kind.CHANGES else Word.KEPT
+
+
+@dataclass
+class Kernel:
+    """What one side was: its image and what it was made of."""
+
+    name: str
+    release: str
+    key: str
+    compiler: str
+    image: str
+    config: str
+    patches: list[str]
+    consoles: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Finding:
+    """What ended the run before or beside the cases: does not apply, does not compile, infra …"""
+
+    kind: str
+    message: str
+    patch: str | None = None
+
+    @property
+    def infra(self) -> bool:
+        """Whether the machinery is to blame, not the series."""
+        return self.kind == "infra"
+
+
+@dataclass
+class Verdict:
+    """The whole of a run."""
+
+    series: str
+    tree: str
+    dirty: bool | None
+    lane: str
+    lane_reason: str
+    qemu: str
+    command: str
+    patches: list[str]
+    kernels: list[Kernel] = field(default_factory=list)
+    cases: list[Case] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    interrupted: bool = False
+    duration_s: float = 0.0
+
+    def counts(self) -> Counter[Word]:
+        """How many cases have each word."""
+        return Counter(case.word for case in self.cases)
+
+    def bad(self) -> list[Case]:
+        """The cases that are neither good nor neutral, worst kind of word first."""
+        order = list(Word)
+        found = [case for case in self.cases if case.word not in GOOD | NEUTRAL]
+        return sorted(found, key=lambda case: (order.index(case.word), case.name))
+
+    @property
+    def only_infra(self) -> bool:
+        """Whether everything that is bad is the machinery's fault."""
+        words = {case.word for case in self.bad()}
+        return words <= {Word.INFRA, Word.INCOMPLETE} and all(f.infra for f in self.findings)
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing was found."""
+        return not self.findings and not self.bad() and not self.interrupted and bool(self.cases)
+
+    def cross_table(self) -> dict[tuple[str, str], int]:
+        """The whole table stock x patched: how often each pair of outcomes came."""
+        table: Counter[tuple[str, str]] = Counter()
+        for case in self.cases:
+            pair = [
+                half.outcome.value if half else "not run" for half in (case.stock, case.patched)
+            ]
+            table[pair[0], pair[1]] += 1
+        return dict(table)
+
+    def sentence(self) -> str:
+        """The verdict in one sentence."""
+        if self.findings:
+            finding = self.findings[0]
+            blame = "could not be judged" if finding.infra else "is not good"
+            return f"The series {blame}: {finding.message.splitlines()[0].rstrip(':')}."
+        if self.interrupted:
+            return "Interrupted: what ran until then is no verdict."
+        counts = self.counts()
+        total = ", ".join(f"{n} {word}" for word, n in _sorted(counts))
+        if not self.cases:
+            return "No case of the series ran: no verdict."
+        if self.good:
+            return f"The series does what it claims and nothing it touches broke: {total}."
+        if self.only_infra:
+            return f"The series could not be judged, the machinery failed: {total}."
+        return f"The series is not good: {total}."
+
+    def speed_sentence(self) -> str:
+        """What was measured of its cost; never throughput from instruction counts."""
+        measured = [case for case in self.cases if case.comparison]
+        if not measured:
+            return "Cost: not measured here. Real-time throughput: not measured here."
+        counts = Counter(case.word for case in measured)
+        words = ", ".join(f"{n} {word}" for word, n in _sorted(counts))
+        return (
+            f"Guest instructions per packet against stock: {words}."
+            " Real-time throughput: not measured here."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of verdict.json; its schema is docs/verdict.schema.json."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "sentence": self.sentence(),
+            "speed_sentence": self.speed_sentence(),
+            "good": self.good,
+            "infra_only": not self.good and self.only_infra and not self.interrupted,
+            "interrupted": self.interrupted,
+            "series": self.series,
+            "patches": self.patches,
+            "tree": self.tree,
+            "dirty": self.dirty,
+            "lane": self.lane,
+            "lane_reason": self.lane_reason,
+            "qemu": self.qemu,
+            "command": self.command,
+            "duration_s": round(self.duration_s, 1),
+            "kernels": [asdict(kernel) for kernel in self.kernels],
+            "findings": [asdict(finding) for finding in self.findings],
+            "counts": {word.value: n for word, n in _sorted(self.counts())},
+            "cross_table": [
+                {"stock": stock, "patched": patched, "cases": n}
+                for (stock, patched), n in sorted(self.cross_table().items())
+            ],
+            "cases": [_case_json(case) for case in self.cases],
+        }
+
+
+def _sorted(counts: Counter[Word]) -> list[tuple[Word, int]]:
+    order = list(Word)
+    return sorted(counts.items(), key=lambda item: order.index(item[0]))
+
+
+def _case_json(case: Case) -> dict[str, Any]:
+    return {
+        "name": case.name,
+        "kind": case.kind.value,
+        "reason": case.reason,
+        "verdict": case.word.value,
+        "stock": asdict(case.stock) if case.stock else None,
+        "patched": asdict(case.patched) if case.patched else None,
+        "comparison": asdict(case.comparison) if case.comparison else None,
+    }
+
+
+def assemble(halves: Iterable[tuple[str, Kind, str, Half, Comparison | None]]) -> list[Case]:
+    """Put halves together by their case's name: (case, kind, reason, half, comparison)."""
+    cases: dict[str, Case] = {}
+    for name, kind, reason, half, comparison in halves:
+        case = cases.setdefault(name, Case(name, kind, reason))
+        if half.kernel == STOCK:
+            case.stock = half
+        else:
+            case.patched = half
+        case.comparison = comparison or case.comparison
+    return list(cases.values())
