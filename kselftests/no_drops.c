@@ -54,8 +54,8 @@ static void check_drained(const struct test *t, u64 expected)
 		t->stalled ? ": stalled" : "");
 	ktap_ok(tally_exact(&t->run.out, expected),
 		"each frame once and in order: %llu of %llu, %llu missing, %llu repeated, %llu foreign",
-		t->run.out.frames, expected, t->run.out.missing, t->run.out.repeated,
-		t->run.out.foreign);
+		t->run.out.frames, expected, t->run.out.missing,
+		t->run.out.repeated, t->run.out.foreign);
 	ktap_ok(ledger_balances(&t->drained),
 		"conservation: %llu tried, %llu delivered, %llu driver drops, %llu qdisc drops, %lld unaccounted",
 		t->drained.sent + t->drained.enobufs, t->drained.delivered,
@@ -139,7 +139,8 @@ static void test_zero(struct test *t)
 
 	ktap_plan(5);
 	fill(t);
-	stopped = scenario_owns_queue(&t->run.sc) && bench_stopped(&t->run.b, &t->run.sc);
+	stopped = scenario_owns_queue(&t->run.sc) &&
+		  bench_stopped(&t->run.b, &t->run.sc);
 	ktap_ok(f->driver_drops == t->tried,
 		"length 0: everything is a FULL_RING drop: %llu of %u",
 		f->driver_drops, t->tried);

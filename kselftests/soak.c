@@ -27,7 +27,8 @@
 #include "stall.h"
 
 #define MONITOR_NS 2000000L
-#define SPIN_TURNS 500
+#define SPIN_TURNS 4000
+#define FAR_AHEAD 300
 #define PROBE_PORT (FLOWS_PORT - 1)
 
 struct soak {
@@ -35,10 +36,12 @@ struct soak {
 	struct bench bench;
 	unsigned int frames;
 	unsigned int senders;
+	unsigned int ms;
 	unsigned int listen;
 	struct flows out;	/* what the reader got */
 	struct flows seen;	/* what a packet tap saw */
 	struct listener listener;
+	u64 send_until;
 	u64 accepted;
 	u64 full;		/* sends that came back with ENOBUFS */
 	unsigned int sending;	/* senders not yet done */
@@ -63,14 +66,22 @@ static u64 outstanding(struct soak *so)
 	return in > out ? in - out : 0;
 }
 
+/*
+ * In step with the reader as long as both CPUs run; when the machine below has
+ * taken the reader's away, waiting for it would only waste the time.
+ */
 static void wait_below(struct soak *so, unsigned int most)
 {
 	unsigned int turns = 0;
+	u64 left;
 
-	while (outstanding(so) >= most && !shared_get(so->stop) &&
-	       !shared_get(so->lossy))
+	while (!shared_get(so->stop) && !shared_get(so->lossy)) {
+		left = outstanding(so);
+		if (left < most || (turns > SPIN_TURNS && left < FAR_AHEAD))
+			break;
 		if (++turns > SPIN_TURNS)
 			sched_yield();
+	}
 }
 
 static void send_one(struct soak *so, struct sender *s)
@@ -126,6 +137,8 @@ static void *send_all(void *arg)
 	jitter_start(&jt, &rnd);
 	for (i = 0; i < me->frames && !shared_get(so->stop); i++) {
 		if (!left--) {
+			if (stall_now_ns() > so->send_until)
+				break;
 			left = rnd_below(&rnd, 16 * so->sc.len + 64);
 			window = pick_window(so, &rnd);
 			burst = rnd_below(&rnd, 4);
@@ -271,6 +284,7 @@ static void soak(struct soak *so)
 		listener_open(&so->listener, so->bench.dev,
 			      scenario_ether(&so->sc));
 	start = stall_now_ns();
+	so->send_until = start + so->ms * 1000000ULL;
 	drain_start(&reader);
 	start_senders(so, se, cpu, n);
 	flowed = monitor(so);
@@ -287,14 +301,17 @@ static void soak(struct soak *so)
 
 int main(int argc, char **argv)
 {
-	struct soak so = { .frames = 20000, .senders = 1, .listen = 1 };
+	struct soak so = { .frames = 20000, .senders = 1, .ms = 5000,
+			   .listen = 1 };
 	const struct scenario_option options[] = {
 		{ "frames", &so.frames, "to be sent by all senders together" },
 		{ "senders", &so.senders, "at once" },
+		{ "ms", &so.ms, "after which the senders end in any case" },
 		{ "listen", &so.listen, "0: without a packet tap" },
 	};
 
-	scenario_parse(&so.sc, argc, argv, options, 3);
+	scenario_parse(&so.sc, argc, argv, options,
+		       ARRAY_SIZE(options));
 	if (!so.senders || so.senders > FLOWS_MAX || !so.sc.len ||
 	    !scenario_owns_queue(&so.sc))
 		ktap_bail("soak takes 1 to %d senders, a length above 0, tun or tap",

@@ -77,21 +77,21 @@ static void consume_one(struct test *t)
 static void report_timing(const struct test *t)
 {
 	u64 at = t->late ? t->late : t->early;
+	struct ledger l;
 
-	if (t->late)
-		ktap_diag("stalled: backlog %llu, not %llu, with %llu slots freed by %llu consumes, queue %s",
-			  t->seen, left_after(t, at), ring_freed(t->len, at),
-			  at, bench_stopped(&t->run.b, &t->run.sc) ?
-			  "stopped" : "running");
+	if (at)
+		ktap_diag("backlog %llu, not %llu, after %llu consumes",
+			  t->seen, left_after(t, at), at);
+	if (t->late) {
+		run_ledger(&t->run, &l);
+		ledger_stalled(&l, &t->run.b, &t->run.sc);
+	}
 	ktap_ok(t->backlog && !t->late,
 		"the queue runs as soon as there is room%s",
-		t->backlog ? "" : ": no backlog");
+		t->late ? ": stalled" : t->backlog ? "" : ": no backlog");
 	ktap_ok(t->backlog && !t->early,
 		"the queue does not run before there is room%s",
 		t->backlog ? "" : ": no backlog");
-	if (t->early && !t->late)
-		ktap_diag("backlog %llu, not %llu, after %llu consumes",
-			  t->seen, left_after(t, at), at);
 }
 
 static void test_one_by_one(struct test *t)
@@ -129,7 +129,7 @@ static unsigned int next_chunk(unsigned int i)
 {
 	static const unsigned int chunk[] = { 1, 2, 8, 63, 64, 65, 128 };
 
-	return chunk[min(i, (unsigned int)ARRAY_SIZE(chunk) - 1)];
+	return chunk[min_t(unsigned int, i, ARRAY_SIZE(chunk) - 1)];
 }
 
 static void test_chunks(struct test *t)
@@ -139,13 +139,13 @@ static void test_chunks(struct test *t)
 
 	/* No buffers yet: vhost takes one batch, and no more. */
 	reader_start(&t->run.r);
-	t->consumed = min(t->len, (unsigned int)VHOST_BATCH);
+	t->consumed = min_t(unsigned int, t->len, VHOST_BATCH);
 	expected = left_after(t, t->consumed);
 	look(t, run_backlog_falls(&t->run, expected), expected);
 	report_timing(t);
 	for (i = 0; !t->stalled && !stuck; i++) {
 		waiting = t->backlog + t->len - t->run.out.frames;
-		want = (unsigned int)min((u64)next_chunk(i), waiting);
+		want = min_t(unsigned int, next_chunk(i), waiting);
 		if (!want)
 			break;
 		got = reader_take(&t->run.r, want);
@@ -235,7 +235,7 @@ static void refill_one_by_one(struct test *t)
 
 static void refill_after_batch(struct test *t)
 {
-	u64 taken = min(t->len, (unsigned int)VHOST_BATCH);
+	u64 taken = min_t(unsigned int, t->len, VHOST_BATCH);
 
 	/* One frame delivered is proof that vhost has taken its batch. */
 	t->stalled = reader_take(&t->run.r, 1) != 1;

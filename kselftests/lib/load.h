@@ -23,10 +23,10 @@ void rnd_pause(u32 *state, unsigned int most);
 unsigned int cpus_allowed(int *cpu, unsigned int most);
 void cpu_pin(int cpu);
 
-#define JITTER_TIMERS 12
+#define JITTER_TIMERS 3
 
 /*
- * Timer interrupts at odd times on the CPU of this thread, some twelve to a
+ * Timer interrupts at odd times on the CPU of this thread, some three to a
  * millisecond, to stretch now and then what is a few instructions long.
  */
 struct jitter {

@@ -83,7 +83,11 @@ bool run_try(struct run *x)
 		return sender_send(&x->s) == SEND_OK;
 	dropped = settle(x);
 	sender_send(&x->s);
-	return settle(x) == dropped;
+	if (settle(x) == dropped)
+		return true;
+	/* As with a refusal, the number is used again. */
+	x->s.frame.seq--;
+	return false;
 }
 
 u64 run_backlog(const struct run *x)

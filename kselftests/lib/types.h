@@ -23,6 +23,7 @@ typedef __u64 u64;
 	__typeof__(b) _b = (b); \
 	_a < _b ? _a : _b; \
 })
+#define min_t(type, a, b) min((type)(a), (type)(b))
 #define max(a, b) ({ \
 	__typeof__(a) _a = (a); \
 	__typeof__(b) _b = (b); \

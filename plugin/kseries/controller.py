@@ -108,17 +108,19 @@ class Controller:
 
     def _make_verdict(self, interrupted: bool) -> Verdict:
         session = self._session
+        # Where the tree could not even be had, the finding says so, and there is nothing to name.
+        source = session.source if "source" in vars(session) else None
         cases = assemble(from_report(data) for data in self._halves.values())
         lane, reason = session.lane if cases else (Lane.TCG, "nothing was booted")
         return Verdict(
-            series=session.series.source,
-            tree=session.source.name,
-            dirty=session.source.dirty,
+            series=session.settings.series,
+            tree=source.name if source else session.settings.tree,
+            dirty=source.dirty if source else None,
             lane=lane.value,
             lane_reason=reason,
             qemu=qemu_version(),
             command=shlex.join(["pytest", *self._config.invocation_params.args]),
-            patches=[patch.subject for patch in session.series.patches],
+            patches=[patch.subject for patch in session.series.patches] if source else [],
             kernels=[
                 self._kernel(name, cases) for name in sorted({h for c in cases for h in _ran(c)})
             ],

@@ -41,7 +41,8 @@ class Source:
 def resolve(spec: str, base: Path, progress: Progress) -> Source:
     """Find or fetch what `--kernel-tree` names; `base` is where a relative path starts.
 
-    Raises UsageProblem when it is no kernel tree, InfraError when it cannot be had.
+    Raises UsageProblem when there is no such kernel tree, or none can be had from here; InfraError
+    when it arrives damaged or cannot be unpacked.
     """
     if spec == "debian":
         return _debian(progress)
@@ -117,9 +118,11 @@ def _release(spec: str, progress: Progress) -> Source:
     folder = f"{mirror}/v{number.split('.')[0]}.x"
     name = f"linux-{number}.tar.xz"
     kept = cache.root() / "downloads" / name
+    checked = kept.with_name(f"{name}.sha256")  # the published sum that it was checked against
     with cache.locked(f"download-{number}"), cache.disk_errors(f"downloading {name}"):
-        wanted = _published_checksum(f"{folder}/sha256sums.asc", name, spec)
-        if not kept.is_file() or _sha256(kept) != wanted:
+        known = checked.read_text() if checked.is_file() else None
+        if known is None or not kept.is_file() or _sha256(kept) != known:
+            wanted = _published_checksum(f"{folder}/sha256sums.asc", name, spec)
             _download(f"{folder}/{name}", kept, spec, progress)
             if _sha256(kept) != wanted:
                 kept.unlink()
@@ -127,6 +130,7 @@ def _release(spec: str, progress: Progress) -> Source:
                     f"--kernel-tree={spec}: {folder}/{name} does not have its published checksum"
                     f" {wanted}: the download was damaged or is not the release; try again"
                 )
+            cache.replace(checked, wanted.encode())
     return _unpacked(kept, f"linux {number}", progress)
 
 
@@ -157,7 +161,7 @@ def _open(url: str, spec: str) -> urllib.response.addinfourl:
     try:
         answer: urllib.response.addinfourl = urllib.request.urlopen(url, timeout=30)
     except (urllib.error.URLError, OSError) as error:
-        raise InfraError(
+        raise UsageProblem(
             f"--kernel-tree={spec}: {url} cannot be reached ({getattr(error, 'reason', error)});"
             " offline, use --kernel-tree=debian or a folder, or KSERIES_MIRROR=file:///DIR with"
             " the tarball and sha256sums.asc under vN.x/"

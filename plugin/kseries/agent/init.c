@@ -45,7 +45,6 @@
 #define KILL_GRACE_MS 3000
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define __printf(fmt, args) __attribute__((__format__(printf, fmt, args)))
 
 static FILE *to_host, *from_host;
 static const char *prefix = "";
@@ -58,7 +57,7 @@ static long long now_ms(void)
 	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
 }
 
-static void __printf(1, 2) say(const char *fmt, ...)
+static void say(const char *fmt, ...)
 {
 	va_list args;
 

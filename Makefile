@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# `make run` judges the bundled series; `make test` checks this project. Both install what they need.
+
+# The kernel tree under test: the distribution's source package where it has one.
+RELEASE ?= v6.12.60
+TREE ?= $(if $(wildcard /usr/src/linux-source-6.12.tar.xz),debian,$(RELEASE))
+SERIES ?= patches
+# More options for pytest, such as PYTEST_ARGS="-n 2 -k vhost".
+PYTEST_ARGS ?=
+
+PYTEST := .venv/bin/pytest
+KERNEL = --kernel-tree=$(TREE) --kernel-series=$(SERIES)
+
+help:
+	@echo 'make run           judge the bundled series on real kernels, stock against patched'
+	@echo 'make test          lint, types, the tests of the plugin, then the series in its default size'
+	@echo 'make test-product  the full product of scenarios of the main tests'
+	@echo 'make test-mutants  every mutant of the series must be killed by a test'
+	@echo 'make setup         install what is missing, nothing else'
+	@echo 'make clean         remove what these made here; the cache folder stays'
+
+setup:
+	@tools/setup.sh
+
+# TREE is looked up anew below, since setup may just have installed the source package.
+run: setup
+	@$(MAKE) --no-print-directory series
+
+series:
+	$(PYTEST) tests/series $(KERNEL) $(PYTEST_ARGS)
+
+test: lint test-plugin
+	@$(MAKE) --no-print-directory series checkpatch
+
+lint: setup
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+
+test-plugin: setup
+	$(PYTEST) tests/plugin
+
+# The tree's own checkpatch, on the patches and on the C that is ours.
+checkpatch: setup
+	.venv/bin/python tools/checkpatch.py $(TREE)
+
+test-product: setup
+	$(PYTEST) tests/series $(KERNEL) --full-product $(PYTEST_ARGS)
+
+test-mutants: setup
+	.venv/bin/python tools/mutants.py $(TREE) $(PYTEST_ARGS)
+
+clean:
+	rm -rf report .venv .pytest_cache .mypy_cache .ruff_cache
+	$(MAKE) -C kselftests clean
+
+.PHONY: help setup run series test lint test-plugin checkpatch test-product test-mutants clean

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The ring holds txqueuelen frames, and a slot is free again only some frames
+ * after its own was read. Under noqueue, where whatever finds no slot is
+ * refused at once: then the answers to send() count the slots.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+
+#include "ktap.h"
+#include "netdev.h"
+#include "qdisc.h"
+#include "scenario.h"
+
+#define TUN_DEFAULT 500
+#define TAP_DEFAULT 1000
+
+/* Slots are freed by two cache lines of pointers, once the ring has four. */
+#define BATCH 16
+#define BATCH_FROM (2 * BATCH)
+
+#define EXTRA 5
+
+static const unsigned int lengths[] = {
+	1, 2, 3, 4, 8, 16, 31, 32, 33, 64, 500, 1000,
+};
+
+static unsigned int txqueuelen_of(const char *dev)
+{
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	struct ifreq ifr = {};
+
+	snprintf(ifr.ifr_name, IFNAMSIZ, "%s", dev);
+	if (fd < 0 || ioctl(fd, SIOCGIFTXQLEN, &ifr))
+		ktap_bail("txqueuelen of %s: %s", dev, strerror(errno));
+	close(fd);
+	return (unsigned int)ifr.ifr_qlen;
+}
+
+/* More than it can hold is offered; returns what it took. */
+static unsigned int fill(struct sender *s, unsigned int expected)
+{
+	return sender_send_many(s, expected + EXTRA);
+}
+
+static void check_default(const struct scenario *sc, const char *dev)
+{
+	bool tun = sc->dev == DEV_TUN;
+	unsigned int expected = tun ? TUN_DEFAULT : TAP_DEFAULT;
+	struct bench b = {
+		.dev = dev,
+		.via = dev,
+		.cookie = sc->seed,
+	};
+	unsigned int len, held;
+	struct sender s;
+	int fd;
+
+	fd = tuntap_open(dev, tun ? IFF_TUN : IFF_TAP);
+	qdisc_replace(dev, "noqueue");
+	netdev_up(dev, true);
+	len = txqueuelen_of(dev);
+	ktap_figure("default_txqueuelen", len, "frames");
+	ktap_ok(len == expected, "%s: txqueuelen is %u by default",
+		scenario_dev_name(sc->dev), expected);
+	bench_sender(&b, sc, &s, false);
+	held = fill(&s, len);
+	if (!ktap_ok(held == len, "%s: the default ring holds txqueuelen",
+		     scenario_dev_name(sc->dev)))
+		ktap_diag("it holds %u of %u", held, len);
+	sender_close(&s);
+	close(fd);
+}
+
+static unsigned int room(struct sender *s, unsigned int most)
+{
+	return sender_send_many(s, most);
+}
+
+/* How many slots become free when, as frames are read one by one. */
+static bool freed_by(struct reader *r, struct sender *s, unsigned int batch)
+{
+	unsigned int i, got;
+
+	for (i = 1; i < batch; i++) {
+		if (reader_take(r, 1) != 1) {
+			ktap_diag("nothing to read after %u frames", i - 1);
+			return false;
+		}
+		got = room(s, 1);
+		if (got) {
+			ktap_diag("a slot was free after %u reads", i);
+			return false;
+		}
+	}
+	if (reader_take(r, 1) != 1)
+		return false;
+	got = room(s, batch + EXTRA);
+	if (got != batch)
+		ktap_diag("%u slots were free after %u reads", got, batch);
+	return got == batch;
+}
+
+static void check_length(struct reader *r, struct sender *s, unsigned int len)
+{
+	unsigned int batch = len < BATCH_FROM ? 1 : BATCH;
+	unsigned int held = fill(s, len);
+	struct tally *t = r->tally;
+
+	if (!ktap_ok(held == len, "length %u: the ring holds as many", len))
+		ktap_diag("it holds %u", held);
+	ktap_ok(freed_by(r, s, batch), "length %u: slots are freed %u at a time",
+		len, batch);
+	reader_rest(r);
+	if (!ktap_ok(tally_exact(t, s->frame.seq),
+		     "length %u: what it took came out once, in order", len))
+		ktap_diag("%llu frames of %llu, %llu missing, %llu repeated",
+			  (unsigned long long)t->frames,
+			  (unsigned long long)s->frame.seq,
+			  (unsigned long long)t->missing,
+			  (unsigned long long)t->repeated);
+}
+
+static void check_zero(struct bench *b, struct sender *s)
+{
+	unsigned int took;
+
+	netdev_txqueuelen(b->dev, 0);
+	took = sender_send_many(s, EXTRA);
+	ktap_ok(!took && s->count[SEND_NETDOWN] == 0,
+		"length 0: nothing is held, nothing is stopped");
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int i, n = ARRAY_SIZE(lengths);
+	struct scenario sc;
+	struct sender s;
+	struct reader r;
+	struct tally t;
+	struct bench b;
+
+	scenario_parse(&sc, argc, argv, NULL, 0);
+	if (!scenario_owns_queue(&sc) || sc.reader == READER_VHOST)
+		ktap_bail("tun and tap only, and a reader that takes single frames");
+	sc.qdisc = "noqueue";
+	sc.len = lengths[0];
+
+	ktap_plan(2 + 3 * n + 1);
+	netns_enter();
+	check_default(&sc, "default0");
+
+	bench_open(&b, &sc, "ring0");
+	bench_sender(&b, &sc, &s, false);
+	tally_start(&t, scenario_ether(&sc), b.cookie);
+	reader_open(&r, sc.reader, b.fd[0], &t, sc.stall_ms);
+	reader_start(&r);
+	for (i = 0; i < n; i++) {
+		/* Of an empty ring: the new one starts at its first slot. */
+		netdev_txqueuelen(b.dev, lengths[i]);
+		check_length(&r, &s, lengths[i]);
+	}
+	check_zero(&b, &s);
+	reader_close(&r);
+	sender_close(&s);
+	bench_close(&b);
+	return ktap_status();
+}

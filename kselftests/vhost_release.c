@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * vhost-net takes frames from the ring ahead of the buffers it has for them.
+ * Letting go of the device it returns them, and what no longer fits is
+ * destroyed, by stock too: so much is counted here, not forbidden. What must
+ * not be is a queue that afterwards stays stopped over a ring with room.
+ */
+#include <string.h>
+#include <time.h>
+
+#include "drops.h"
+#include "ktap.h"
+#include "load.h"
+#include "netdev.h"
+#include "qdisc.h"
+#include "scenario.h"
+#include "stall.h"
+
+/* What is returned and finds no slot is freed in here. */
+#define DESTROYED_IN "tun_ptr_free"
+
+struct release {
+	struct scenario sc;
+	struct bench bench;
+	unsigned int extra;
+	unsigned int offer;
+	unsigned int pre;
+	struct sender sender;
+	struct tally tally;
+	struct reader vhost;
+	struct reader plain;
+};
+
+static unsigned int backlog(const struct release *re)
+{
+	struct qdisc_stats qd;
+
+	qdisc_read(re->bench.dev, &qd);
+	return qd.qlen;
+}
+
+/* Under noqueue a refusal is the driver's drop, and counted as that. */
+static u64 sent(const struct release *re)
+{
+	const struct sender *s = &re->sender;
+
+	if (qdisc_holds(re->sc.qdisc))
+		return s->frame.seq;
+	return s->frame.seq + s->count[SEND_NOBUFS];
+}
+
+/* Neither delivered nor known to be dropped, nor in the qdisc. */
+static u64 in_ring(const struct release *re)
+{
+	return sent(re) - re->tally.frames - backlog(re) -
+	       drops_count_at("FULL_RING") - drops_count_at(DESTROYED_IN);
+}
+
+/*
+ * Frames wait in the qdisc and nobody reads: then the ring must be full, and
+ * that holds a moment after the release, when the softirq has had its turn.
+ */
+static bool settles(const struct release *re)
+{
+	const struct timespec tick = { .tv_nsec = 5000000 };
+	u64 held = in_ring(re);
+	struct stall st;
+
+	stall_start(&st, re->sc.stall_ms);
+	while (backlog(re) && held < re->sc.len) {
+		stall_note(&st, held);
+		if (stall_over(&st)) {
+			ktap_diag("stalled: backlog %u, ring %llu of %u",
+				  backlog(re), (unsigned long long)held,
+				  re->sc.len);
+			return false;
+		}
+		nanosleep(&tick, NULL);
+		held = in_ring(re);
+	}
+	return true;
+}
+
+/* No more at a time than the ring takes: stock, too, must deliver them all. */
+static bool fresh(struct release *re, struct reader *r)
+{
+	unsigned int i, want, got;
+
+	for (i = 0; i < 3; i++) {
+		want = sender_send_many(&re->sender, re->sc.len);
+		got = reader_take(r, want);
+		if (want == re->sc.len && got == want)
+			continue;
+		ktap_diag("stalled: %u of %u sent, %u came out, backlog %u",
+			  want, re->sc.len, got, backlog(re));
+		return false;
+	}
+	return true;
+}
+
+static void release(struct release *re)
+{
+	unsigned int pre = min(re->pre, re->sc.len);
+	unsigned int most = min(re->sc.len - pre, (unsigned int)VHOST_BATCH);
+	unsigned int want = min(re->offer, most), got;
+	u64 lost, destroyed;
+
+	sender_send_many(&re->sender, re->sc.len + re->extra);
+	/* Reading some leaves slots that are read and not yet free. */
+	reader_take(&re->plain, pre);
+	reader_start(&re->vhost);
+	got = reader_take(&re->vhost, want);
+	ktap_ok(got == want, "vhost delivers what it has buffers for");
+	/* All buffers are used up; what vhost still holds goes back. */
+	vhost_detach(re->vhost.vhost);
+
+	ktap_ok(settles(re), "nothing waits in front of a ring with room");
+	ktap_figure("backlog_after", backlog(re), "frames");
+	got = reader_rest(&re->plain);
+	ktap_ok(!re->tally.repeated && !re->tally.foreign && !backlog(re),
+		"a plain reader gets the rest, in order");
+	ktap_figure("returned", got, "frames");
+
+	lost = drops_count_at("FULL_RING");
+	destroyed = drops_count_at(DESTROYED_IN);
+	ktap_figure("sent", (long long)sent(re), "frames");
+	ktap_figure("delivered", (long long)re->tally.frames, "frames");
+	ktap_figure("driver_drops", (long long)lost, "frames");
+	ktap_figure("destroyed", (long long)destroyed, "frames");
+	ktap_ok(sent(re) == re->tally.frames + lost + destroyed,
+		"delivered, dropped and destroyed are all there were");
+
+	ktap_ok(fresh(re, &re->plain), "fresh frames reach a plain reader");
+	reader_start(&re->vhost);
+	ktap_ok(fresh(re, &re->vhost), "attached again, vhost gets fresh frames");
+}
+
+int main(int argc, char **argv)
+{
+	struct release re = { .extra = 100, .offer = 10 };
+	const struct scenario_option options[] = {
+		{ "extra", &re.extra, "frames beyond the ring's length" },
+		{ "offer", &re.offer, "buffers, at most 64 or the length" },
+		{ "pre", &re.pre, "frames read before vhost comes" },
+	};
+
+	scenario_parse(&re.sc, argc, argv, options, ARRAY_SIZE(options));
+	if (!scenario_owns_queue(&re.sc) || !re.sc.len)
+		ktap_bail("vhost_release takes tun or tap and a length above 0");
+	ktap_plan(6);
+	netns_enter();
+	bench_open(&re.bench, &re.sc, "release0");
+	bench_sender(&re.bench, &re.sc, &re.sender, false);
+	tally_start(&re.tally, scenario_ether(&re.sc), re.bench.cookie);
+	/* The plain one last: that is what sets O_NONBLOCK as it needs it. */
+	reader_open(&re.vhost, READER_VHOST, re.bench.fd[0], &re.tally,
+		    re.sc.stall_ms);
+	reader_open(&re.plain, READER_POLL, re.bench.fd[0], &re.tally,
+		    re.sc.stall_ms);
+	drops_start(NULL);
+	release(&re);
+	drops_stop();
+	reader_close(&re.vhost);
+	reader_close(&re.plain);
+	sender_close(&re.sender);
+	bench_close(&re.bench);
+	return ktap_status();
+}
