@@ -174,6 +174,7 @@ int main(int argc, char **argv)
 	};
 
 	scenario_parse(&t.run.sc, argc, argv, extra, ARRAY_SIZE(extra));
+	scenario_need_one_queue(&t.run.sc);
 	test_open(&t);
 	if (!t.run.sc.len)
 		test_zero(&t);

@@ -16,14 +16,11 @@
 #include "ktap.h"
 #include "netdev.h"
 #include "qdisc.h"
+#include "ring.h"
 #include "scenario.h"
 
 #define TUN_DEFAULT 500
 #define TAP_DEFAULT 1000
-
-/* Slots are freed by two cache lines of pointers, once the ring has four. */
-#define BATCH 16
-#define BATCH_FROM (2 * BATCH)
 
 #define EXTRA 5
 
@@ -109,7 +106,7 @@ static bool freed_by(struct reader *r, struct sender *s, unsigned int batch)
 
 static void check_length(struct reader *r, struct sender *s, unsigned int len)
 {
-	unsigned int batch = len < BATCH_FROM ? 1 : BATCH;
+	unsigned int batch = ring_batch(len);
 	unsigned int held = fill(s, len);
 	struct tally *t = r->tally;
 

@@ -13,6 +13,7 @@
 #include "load.h"
 #include "netdev.h"
 #include "qdisc.h"
+#include "ring.h"
 #include "scenario.h"
 #include "stall.h"
 
@@ -84,15 +85,15 @@ static bool settles(const struct release *re)
 /* No more at a time than the ring takes: stock, too, must deliver them all. */
 static bool fresh(struct release *re, struct reader *r)
 {
-	unsigned int i, want, got;
+	unsigned int i, want, got, room = ring_room(re->sc.len);
 
 	for (i = 0; i < 3; i++) {
-		want = sender_send_many(&re->sender, re->sc.len);
+		want = sender_send_many(&re->sender, room);
 		got = reader_take(r, want);
-		if (want == re->sc.len && got == want)
+		if (want == room && got == want)
 			continue;
 		ktap_diag("stalled: %u of %u sent, %u came out, backlog %u",
-			  want, re->sc.len, got, backlog(re));
+			  want, room, got, backlog(re));
 		return false;
 	}
 	return true;

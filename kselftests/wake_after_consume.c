@@ -110,7 +110,7 @@ static void test_one_by_one(struct test *t)
  */
 static bool vhost_at_rest(struct test *t)
 {
-	unsigned int full = t->len - ring_batch(t->len) + 1;
+	unsigned int full = ring_room(t->len);
 	u64 delivered = t->run.out.frames;
 	u64 waiting = t->run.s.count[SEND_OK] - delivered;
 	u64 most = waiting > full ? waiting - full : 0;
@@ -275,6 +275,7 @@ int main(int argc, char **argv)
 	struct test t = {};
 
 	scenario_parse(&t.run.sc, argc, argv, NULL, 0);
+	scenario_need_one_queue(&t.run.sc);
 	t.len = t.run.sc.len;
 	if (!t.len)
 		ktap_bail("a ring without slots never wakes anything");

@@ -25,7 +25,7 @@ def main() -> int:
     ours = sorted([*TOP.glob("kselftests/**/*.[ch]"), *TOP.glob("plugin/kseries/agent/*.c")])
     failed = False
     for arguments in ([*map(str, patches)], ["-f", *map(str, ours)]):
-        # It leaves a list of names in the folder it runs in, and takes a repository there for its own.
+        # It leaves a file in the folder it runs in, and takes a repository there for its own.
         with tempfile.TemporaryDirectory() as folder:
             done = subprocess.run([*base, *arguments], cwd=folder, capture_output=True, text=True)
         failed |= done.returncode != 0 or bool(done.stdout.strip())

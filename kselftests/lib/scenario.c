@@ -161,6 +161,12 @@ bool scenario_ether(const struct scenario *sc)
 	return sc->dev != DEV_TUN;
 }
 
+void scenario_need_one_queue(const struct scenario *sc)
+{
+	if (sc->queues != 1)
+		ktap_bail("one queue only");
+}
+
 bool scenario_owns_queue(const struct scenario *sc)
 {
 	return sc->dev == DEV_TUN || sc->dev == DEV_TAP;

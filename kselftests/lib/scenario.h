@@ -36,6 +36,8 @@ void scenario_parse(struct scenario *sc, int argc, char **argv,
 		    const struct scenario_option *extra, unsigned int n_extra);
 const char *scenario_dev_name(enum dev_kind dev);
 bool scenario_ether(const struct scenario *sc);
+/* For programs to which --queues has no meaning. */
+void scenario_need_one_queue(const struct scenario *sc);
 /* tun and tap: the device whose transmit path ends in the ring. */
 bool scenario_owns_queue(const struct scenario *sc);
 

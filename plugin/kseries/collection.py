@@ -49,12 +49,12 @@ def kind_of(item: pytest.Item) -> tuple[Kind, str]:
                 ' @pytest.mark.kernel_case("fixes"|"keeps"|"same"|"changes", reason=...)'
             )
         return Kind.MEASURES, str(measured.kwargs.get("reason", ""))
-    try:
-        return Kind(mark.args[0]), str(mark.kwargs.get("reason", ""))
-    except (ValueError, IndexError):
+    claims = {kind.value: kind for kind in Kind if kind is not Kind.MEASURES}
+    if not mark.args or mark.args[0] not in claims:
         raise pytest.UsageError(
-            f"{item.nodeid}: kernel_case takes fixes, keeps, same or changes, not {mark.args}"
-        ) from None
+            f"{item.nodeid}: kernel_case takes one of {', '.join(claims)}, not {mark.args}"
+        )
+    return claims[mark.args[0]], str(mark.kwargs.get("reason", ""))
 
 
 def fill(word: str, item: pytest.Item) -> str:

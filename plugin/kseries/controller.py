@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import time
 
 import pytest
@@ -37,6 +38,7 @@ class Controller:
             self._session.progress = OnTerminal(reporter)
         if session.config.option.collectonly:
             return
+        shutil.rmtree(self._session.settings.report / "logs", ignore_errors=True)
         try:
             self._session.check()
         except UsageProblem as error:
@@ -57,6 +59,8 @@ class Controller:
             return None
         try:
             self._session.prepare()
+            if distributed:
+                self._session.close()  # the workers boot guests of their own
         except UsageProblem as error:
             raise pytest.UsageError(str(error)) from error
         except KseriesError as error:

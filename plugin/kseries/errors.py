@@ -37,6 +37,10 @@ class DoesNotCompile(SeriesFinding):
     """The kernel does not compile with the series."""
 
 
+class DoesNotBoot(SeriesFinding):
+    """The patched kernel does not come up."""
+
+
 class GuestCrashed(KseriesError):
     """The kernel in a guest died, hung or complained: panic, oops, WARN, lockdep, stall, reset.
 

@@ -13,7 +13,7 @@ from .collection import case_of, kernel_of, kind_of
 from .errors import GuestCrashed, GuestTestFailed
 from .fixtures import RUN
 from .run import Run
-from .throughput import Comparison, Threshold, compare
+from .throughput import INSTRUCTIONS_PER_PACKET, Comparison, Threshold, compare
 from .verdict import PATCHED, STOCK, Half, Kind, Outcome
 
 # The attribute of a test report that carries a half to the controller, as plain data.
@@ -70,23 +70,22 @@ def threshold_of(item: pytest.Item) -> Threshold:
         raise pytest.UsageError(
             f"{item.nodeid}: throughput(metric, max_increase=..., reason=...) needs all three"
         )
-    metric = str(mark.args[0]) if mark.args else "instructions_per_packet"
-    return Threshold(
-        metric,
-        float(mark.kwargs["max_increase"]),
-        str(mark.kwargs["reason"]),
-        str(mark.kwargs.get("unit", "guest instructions per packet")),
-    )
+    metric = str(mark.args[0]) if mark.args else INSTRUCTIONS_PER_PACKET
+    return Threshold(metric, float(mark.kwargs["max_increase"]), str(mark.kwargs["reason"]))
 
 
 def describe(comparison: Comparison) -> str:
     """Say a comparison in one line."""
+    unseen = ""
+    if comparison.word == "inconclusive":
+        smallest = comparison.high / comparison.ratio - 1
+        unseen = f"; an effect below {smallest * 100:.2f} % could not have been seen"
     return (
         f"{comparison.metric} {comparison.word}: {comparison.stock:,.1f} -> "
         f"{comparison.patched:,.1f}, {(comparison.ratio - 1) * 100:+.2f} %"
         f" [{(comparison.low - 1) * 100:+.2f}, {(comparison.high - 1) * 100:+.2f}]"
         f" of {comparison.pairs} pairs; at most {comparison.threshold * 100:+.1f} %"
-        f" ({comparison.threshold_reason})"
+        f" ({comparison.threshold_reason}){unseen}"
     )
 
 
@@ -126,8 +125,8 @@ def _carried(
         half.command, half.lane, half.console = run.command, run.lane, run.console_log
         half.guest_ms, half.figures = run.guest_ms, run.figures
         half.subtests = [
-            {"name": r.name, "status": r.status.name.lower(), "detail": r.detail}
-            for report_ in run.reports
+            {"name": f"{name}{r.name}", "status": r.status.name.lower(), "detail": r.detail}
+            for name, report_ in run.named_reports()
             for r in report_.results
         ]
         half.splats = [

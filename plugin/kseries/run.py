@@ -12,6 +12,7 @@ from .errors import GuestCrashed, GuestTestFailed, InfraError
 from .guest import Guest, Ran
 from .lane import NS_PER_INSTRUCTION
 from .session import KernelSession
+from .throughput import INSTRUCTIONS_PER_PACKET
 from .verdict import STOCK
 
 # Exit statuses of the contract in docs/writing-tests.md; 4 for skip is kselftest's.
@@ -32,6 +33,11 @@ class Run:
     failure: str = ""
     crash: GuestCrashed | None = None
     checked: bool = False
+
+    def named_reports(self) -> list[tuple[str, ktap.Report]]:
+        """The reports, each with a prefix that tells variations apart where there are several."""
+        several = len(self.reports) > 1
+        return [(f"variation {n}: " if several else "", r) for n, r in enumerate(self.reports, 1)]
 
     @property
     def figures(self) -> dict[str, int]:
@@ -65,7 +71,7 @@ class Run:
 
 def _sample(figures: dict[str, int], metric: str) -> float:
     try:
-        if metric == "instructions_per_packet":
+        if metric == INSTRUCTIONS_PER_PACKET:
             return figures["elapsed_ns"] / NS_PER_INSTRUCTION / figures["delivered"]
         return float(figures[metric])
     except (KeyError, ZeroDivisionError) as error:

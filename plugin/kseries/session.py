@@ -12,7 +12,7 @@ import pytest
 from . import initramfs, series, source, tree
 from .build import Builder, Image, compiler
 from .console import decode
-from .errors import GuestCrashed, InfraError, UsageProblem
+from .errors import DoesNotBoot, GuestCrashed, InfraError, UsageProblem
 from .guest import Guest, Ran
 from .lane import Lane, choose, qemu_version
 from .progress import Progress
@@ -90,10 +90,22 @@ class KernelSession:
         tree.patched_files(self.source.root, self.series)
 
     def prepare(self) -> None:
-        """Build both kernels and what goes into their guests; choose the lane."""
+        """Build both kernels, choose the lane, and boot both once.
+
+        Raises DoesNotBoot for a patched kernel that does not come up: one message, not one a case.
+        """
         for name in KERNELS:
             self.image(name)
         _ = self.initramfs, self.lane
+        for name in KERNELS:
+            try:
+                self.guest(name)
+            except GuestCrashed as crash:
+                log = self.decoded(self._guests[name])
+                said = f"{crash}\n    decoded: {log}"
+                if name == STOCK:
+                    raise InfraError(f"the stock kernel does not boot: {said}") from crash
+                raise DoesNotBoot(f"the series does not boot: {said}", log=log) from crash
 
     def image(self, kernel: str) -> Image:
         """Return the image of `kernel` (stock or patched), built unless it is cached."""

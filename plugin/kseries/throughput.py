@@ -15,6 +15,8 @@ from scipy import stats
 from .errors import UsageProblem
 
 CONFIDENCE = 0.95
+# The one metric that run.py makes itself; any other is a figure that the program prints.
+INSTRUCTIONS_PER_PACKET = "instructions_per_packet"
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,6 @@ class Threshold:
     metric: str
     max_increase: float
     reason: str
-    unit: str = ""
 
 
 @dataclass
@@ -32,7 +33,6 @@ class Comparison:
     """Patched over stock: the geometric mean of the pairs' ratios and its 95 % interval."""
 
     metric: str
-    unit: str
     stock: float
     patched: float
     ratio: float
@@ -63,7 +63,6 @@ def compare(stock: Sequence[float], patched: Sequence[float], threshold: Thresho
     low, high = math.exp(center - margin), math.exp(center + margin)
     return Comparison(
         metric=threshold.metric,
-        unit=threshold.unit,
         stock=fmean(stock),
         patched=fmean(patched),
         ratio=math.exp(center),
@@ -77,7 +76,7 @@ def compare(stock: Sequence[float], patched: Sequence[float], threshold: Thresho
 
 
 def _word(ratio: float, low: float, high: float, threshold: float) -> str:
-    """Less is better. A change needs an interval without zero and an estimate past the threshold."""
+    """Less is better. A change needs an interval without 1 and an estimate past the threshold."""
     if low > 1 and ratio > 1 + threshold:
         return "regressed"
     if high < 1 and ratio < 1 / (1 + threshold):

@@ -228,10 +228,12 @@ class Verdict:
         measured = [case for case in self.cases if case.comparison]
         if not measured:
             return "Cost: not measured here. Real-time throughput: not measured here."
+        metrics = {case.comparison.metric: "" for case in measured if case.comparison}
+        names = ", ".join(name.replace("instructions", "guest instructions") for name in metrics)
         counts = Counter(case.word for case in measured)
         words = ", ".join(f"{n} {word}" for word, n in _sorted(counts))
         return (
-            f"Guest instructions per packet against stock: {words}."
+            f"Cost against stock in {names.replace('_', ' ')}: {words}."
             " Real-time throughput: not measured here."
         )
 

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <unistd.h>
+#include <linux/if_tun.h>
+
+#include "change.h"
+#include "ktap.h"
+#include "netdev.h"
+#include "nl.h"
+#include "probe.h"
+#include "qdisc.h"
+#include "ring.h"
+#include "scenario.h"
+#include "stall.h"
+
+const char * const change_actions[] = {
+	"grow", "shrink", "zero", "detach_attach", "reopen", "link", "carrier",
+	"qdisc_to_noqueue", "qdisc_replace", "delete", "move", NULL,
+};
+
+const char * const change_states[] = { "empty", "half", "full", NULL };
+
+unsigned int change_backlog(const struct change *ch)
+{
+	struct qdisc_stats qd;
+
+	qdisc_read(ch->bench.dev, &qd);
+	return qd.qlen;
+}
+
+unsigned int change_fill_of(const struct change *ch)
+{
+	switch (ch->state) {
+	case STATE_HALF:
+		return ch->sc.len / 2;
+	case STATE_FULL:
+		return ch->sc.len + CHANGE_EXTRA;
+	default:
+		return 0;
+	}
+}
+
+void change_fill(struct change *ch)
+{
+	unsigned int n = change_fill_of(ch);
+
+	sender_send_many(&ch->sender, n);
+	ch->kept = min(n, ch->sc.len);
+	if (ch->state == STATE_FULL)
+		ktap_figure("backlog_before", change_backlog(ch), "frames");
+}
+
+void change_resize(struct change *ch, unsigned int len)
+{
+	netdev_txqueuelen(ch->bench.dev, len);
+	ch->len = len;
+	ch->kept = min(ch->kept, len);
+}
+
+static void reopen(struct change *ch)
+{
+	int *fd = &ch->bench.fd[0];
+
+	tuntap_persist(*fd, true);
+	close(*fd);
+	*fd = tuntap_open(ch->bench.dev,
+			  ch->sc.dev == DEV_TUN ? IFF_TUN : IFF_TAP);
+	tuntap_persist(*fd, false);
+	ch->kept = 0;
+}
+
+static void running(struct change *ch, bool on)
+{
+	if (!probe_running(ch->bench.dev, on, ch->sc.stall_ms + 3000))
+		ktap_bail("%s is not %s", ch->bench.dev, on ? "up" : "down");
+}
+
+/* The ring goes along, what is in the qdisc does not. */
+static void move(struct change *ch)
+{
+	int other = netns_other();
+
+	sender_close(&ch->sender);
+	netdev_move(ch->bench.dev, other);
+	if (setns(other, CLONE_NEWNET))
+		ktap_bail("setns: %s", strerror(errno));
+	nl_forget();
+	close(other);
+	qdisc_replace(ch->bench.dev, ch->sc.qdisc);
+	netdev_up(ch->bench.dev, true);
+	running(ch, true);
+}
+
+/* Its frames go on where the other's stopped. */
+static void new_sender(struct change *ch)
+{
+	u64 seq = ch->sender.frame.seq;
+
+	bench_sender(&ch->bench, &ch->sc, &ch->sender, false);
+	ch->sender.frame.seq = seq;
+}
+
+void change_act(struct change *ch)
+{
+	const char *dev = ch->bench.dev;
+
+	switch (ch->action) {
+	case ACT_GROW:
+		change_resize(ch, 2 * ch->len);
+		break;
+	case ACT_SHRINK:
+		change_resize(ch, (ch->len + 1) / 2);
+		break;
+	case ACT_ZERO:
+		change_resize(ch, 0);
+		break;
+	case ACT_REOPEN:
+		reopen(ch);
+		break;
+	case ACT_LINK:
+		netdev_up(dev, false);
+		netdev_up(dev, true);
+		break;
+	case ACT_CARRIER:
+		tuntap_carrier(ch->bench.fd[0], false);
+		running(ch, false);
+		tuntap_carrier(ch->bench.fd[0], true);
+		break;
+	case ACT_TO_NOQUEUE:
+		ch->sc.qdisc = "noqueue";
+		qdisc_replace(dev, ch->sc.qdisc);
+		break;
+	case ACT_QDISC_REPLACE:
+		ch->sc.qdisc = strcmp(ch->sc.qdisc, "fq_codel") ?
+			       "fq_codel" : "pfifo_fast";
+		qdisc_replace(dev, ch->sc.qdisc);
+		break;
+	case ACT_MOVE:
+		move(ch);
+		new_sender(ch);
+		break;
+	case ACT_DETACH_ATTACH:
+	case ACT_DELETE:
+		break;
+	}
+	running(ch, true);
+}
+
+/* No more at a time than the ring takes: stock, too, must deliver them all. */
+bool change_fresh(struct change *ch)
+{
+	unsigned int i, want, got, room = ring_room(ch->len);
+
+	for (i = 0; i < 3; i++) {
+		want = sender_send_many(&ch->sender, room);
+		got = reader_take(&ch->reader, want);
+		if (want == room && got == want)
+			continue;
+		ktap_diag("stalled: %u of %u sent, %u came out, backlog %u, queue %s",
+			  want, room, got, change_backlog(ch),
+			  probe_name(probe_queue(&ch->bench, &ch->sc)));
+		return false;
+	}
+	return true;
+}
+

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A device with something in its ring, and what can be done to it then. */
+#ifndef KSERIES_CHANGE_H
+#define KSERIES_CHANGE_H
+
+#include "scenario.h"
+
+enum action {
+	ACT_GROW, ACT_SHRINK, ACT_ZERO, ACT_DETACH_ATTACH, ACT_REOPEN, ACT_LINK,
+	ACT_CARRIER, ACT_TO_NOQUEUE, ACT_QDISC_REPLACE, ACT_DELETE, ACT_MOVE,
+};
+
+enum state { STATE_EMPTY, STATE_HALF, STATE_FULL };
+
+/* In the order of the enums, and with a NULL at the end. */
+extern const char * const change_actions[];
+extern const char * const change_states[];
+
+/* Frames behind a full ring; stock drops as many. */
+#define CHANGE_EXTRA 20
+
+struct change {
+	struct scenario sc;
+	struct bench bench;
+	enum action action;
+	enum state state;
+	unsigned int len;	/* of the ring, as it is now */
+	unsigned int kept;	/* frames that must have survived */
+	struct sender sender;
+	struct reader reader;
+	struct tally tally;
+};
+
+unsigned int change_fill_of(const struct change *ch);
+/* Bring the ring into its state. */
+void change_fill(struct change *ch);
+/* All but detach_attach and delete, which need more than this. */
+void change_act(struct change *ch);
+void change_resize(struct change *ch, unsigned int len);
+unsigned int change_backlog(const struct change *ch);
+/* Frames sent now come out of the open reader, in rounds that the ring holds. */
+bool change_fresh(struct change *ch);
+
+#endif

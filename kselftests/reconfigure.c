@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The device is changed while its ring is empty, half full, or full with a
+ * backlog behind it. Whatever that destroys, afterwards no queue may stay
+ * stopped over a ring that has room: what is sent then must come out.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "change.h"
+#include "choice.h"
+#include "drain.h"
+#include "drops.h"
+#include "ktap.h"
+#include "load.h"
+#include "netdev.h"
+#include "probe.h"
+#include "requeue.h"
+#include "ring.h"
+#include "stall.h"
+
+/* Nothing was read yet, so what is not in the qdisc tells of the free slots. */
+static void check_change(struct change *ch)
+{
+	unsigned int waiting = change_backlog(ch), got, held;
+	enum probe pr = probe_queue(&ch->bench, &ch->sc);
+	struct tally *t = &ch->tally;
+
+	got = reader_rest(&ch->reader);
+	held = got - min(waiting, got);
+	if (!ktap_ok(pr != PROBE_STOPPED || (ch->len && held >= ch->len),
+		     "not stopped over a ring with room"))
+		ktap_diag("ring %u of %u, backlog %u, queue %s", held, ch->len,
+			  waiting, probe_name(pr));
+	if (!ktap_ok(t->frames >= ch->kept && !t->missing && !t->repeated,
+		     "what the ring kept comes out once, in order"))
+		ktap_diag("%llu frames of %u, %llu missing, %llu repeated",
+			  (unsigned long long)t->frames, ch->kept,
+			  (unsigned long long)t->missing,
+			  (unsigned long long)t->repeated);
+	ktap_ok(!change_backlog(ch), "nothing waits in front of the empty ring");
+	ktap_figure("sent", (long long)ch->sender.frame.seq, "frames");
+	ktap_figure("came_out", (long long)t->frames, "frames");
+	ktap_figure("driver_drops", (long long)drops_count(), "frames");
+	ktap_figure("destroyed", (long long)(ch->sender.frame.seq - t->frames -
+					     drops_count()), "frames");
+}
+
+/* ENETDOWN until the reader has made room is all that may differ. */
+static bool refuses(struct change *ch)
+{
+	unsigned int took = sender_send_many(&ch->sender, 3);
+
+	return !took && !ch->sender.count[SEND_OTHER] &&
+	       !ch->sender.count[SEND_BLOCKED];
+}
+
+static bool as_stock(struct change *ch)
+{
+	u64 down = ch->sender.count[SEND_NETDOWN];
+	unsigned int took = sender_send_many(&ch->sender, ch->len + CHANGE_EXTRA);
+	unsigned int got = reader_take(&ch->reader, took);
+
+	if (took >= ring_room(ch->len) && took <= ch->len && got == took &&
+	    ch->sender.count[SEND_NETDOWN] == down)
+		return true;
+	ktap_diag("%u taken of %u, %llu times ENETDOWN", took, ch->len,
+		  (unsigned long long)(ch->sender.count[SEND_NETDOWN] - down));
+	return false;
+}
+
+static void run_change(struct change *ch)
+{
+	bool special = true;
+
+	change_fill(ch);
+	change_act(ch);
+	if (ch->action == ACT_ZERO) {
+		sender_send_many(&ch->sender, 3);
+		special = probe_queue(&ch->bench, &ch->sc) != PROBE_STOPPED;
+		change_resize(ch, ch->sc.len);
+	} else if (ch->action == ACT_TO_NOQUEUE && ch->state == STATE_FULL) {
+		special = refuses(ch);
+	}
+	reader_open(&ch->reader, ch->sc.reader, ch->bench.fd[0], &ch->tally,
+		    ch->sc.stall_ms);
+	reader_start(&ch->reader);
+	check_change(ch);
+	if (ch->action == ACT_TO_NOQUEUE)
+		special = as_stock(ch) && special;
+	ktap_ok(change_fresh(ch), "fresh frames flow");
+	if (ch->action == ACT_ZERO)
+		ktap_ok(special, "length 0 stops nothing");
+	else if (ch->action == ACT_TO_NOQUEUE)
+		ktap_ok(special, "noqueue refuses as in stock");
+	else
+		ktap_skip("nothing of that kind", "what this change alone must do");
+	reader_close(&ch->reader);
+}
+
+static bool came_out(const struct flows *out, u64 n, unsigned int stall_ms)
+{
+	const struct timespec tick = { .tv_nsec = 1000000 };
+	struct stall st;
+
+	stall_start(&st, stall_ms);
+	while (shared_get(out->frames) < n && !stall_over(&st)) {
+		stall_note(&st, shared_get(out->frames));
+		nanosleep(&tick, NULL);
+	}
+	return shared_get(out->frames) >= n;
+}
+
+static bool reader_returns(const struct drain *dr, unsigned int stall_ms)
+{
+	const struct timespec tick = { .tv_nsec = 1000000 };
+	struct stall st;
+
+	stall_start(&st, stall_ms);
+	while (!shared_get(dr->ended) && !stall_over(&st))
+		nanosleep(&tick, NULL);
+	return shared_get(dr->ended);
+}
+
+/* The reader's thread is in read() when the device goes, or goes elsewhere. */
+static void run_blocked(struct change *ch)
+{
+	int cpu[CPU_SETSIZE];
+	unsigned int n = cpus_allowed(cpu, CPU_SETSIZE);
+	struct flows out;
+	struct drain dr = {
+		.kind = ch->sc.reader,
+		.fd = ch->bench.fd[0],
+		.cpu = cpu[n - 1],
+		.len = ch->sc.len,
+		.calm = true,
+		.out = &out,
+	};
+
+	flows_start(&out, 1, scenario_ether(&ch->sc), ch->bench.cookie);
+	ch->sender.frame.port = FLOWS_PORT;
+	drain_start(&dr);
+	sender_send(&ch->sender);
+	/* Now it waits for the next one, or is just about to. */
+	ktap_ok(came_out(&out, 1, ch->sc.stall_ms), "the reader is at work");
+	if (ch->action == ACT_DELETE) {
+		netdev_delete(ch->bench.dev);
+		ktap_ok(reader_returns(&dr, ch->sc.stall_ms),
+			"a blocked reader returns");
+		drain_end(&dr);
+		return;
+	}
+	change_act(ch);
+	ch->sender.frame.port = FLOWS_PORT;
+	n = sender_send_many(&ch->sender, ring_room(ch->len));
+	ktap_ok(n == ring_room(ch->len) && came_out(&out, 1 + n, ch->sc.stall_ms),
+		"a blocked reader goes on reading");
+	drain_end(&dr);
+	tally_start(&ch->tally, scenario_ether(&ch->sc), ch->bench.cookie);
+}
+
+/* Nobody reads; whoever does so later must not wait for ever. */
+static void run_deleted(struct change *ch)
+{
+	char buf[FRAME_MAX];
+	ssize_t len;
+
+	change_fill(ch);
+	netdev_delete(ch->bench.dev);
+	ktap_ok(!netdev_exists(ch->bench.dev), "the device is gone");
+	len = read(ch->bench.fd[0], buf, sizeof(buf));
+	ktap_ok(len < 0 && errno != EAGAIN, "a read of it fails");
+}
+
+static void run_gone(struct change *ch)
+{
+	if (ch->state == STATE_EMPTY)
+		run_blocked(ch);
+	else
+		run_deleted(ch);
+	if (ch->action == ACT_DELETE) {
+		sender_close(&ch->sender);
+		bench_close(&ch->bench);
+		bench_open(&ch->bench, &ch->sc, "change1");
+		bench_sender(&ch->bench, &ch->sc, &ch->sender, false);
+	}
+	reader_open(&ch->reader, ch->sc.reader, ch->bench.fd[0], &ch->tally,
+		    ch->sc.stall_ms);
+	reader_start(&ch->reader);
+	ktap_ok(change_fresh(ch), "fresh frames flow");
+	reader_close(&ch->reader);
+}
+
+static bool blocks(const struct change *ch)
+{
+	return ch->action == ACT_DELETE ||
+	       (ch->action == ACT_MOVE && ch->state == STATE_EMPTY);
+}
+
+int main(int argc, char **argv)
+{
+	struct change ch = {
+		.action = (enum action)choice_take(&argc, argv, "action",
+						   change_actions, ACT_GROW),
+		.state = (enum state)choice_take(&argc, argv, "state",
+						 change_states, STATE_FULL),
+	};
+
+	scenario_parse(&ch.sc, argc, argv, NULL, 0);
+	if (!scenario_owns_queue(&ch.sc) || !ch.sc.len ||
+	    ch.sc.reader == READER_VHOST)
+		ktap_bail("reconfigure takes tun or tap, a length above 0, no vhost");
+	ch.len = ch.sc.len;
+	if (ch.action == ACT_DETACH_ATTACH) {
+		ktap_plan(REQUEUE_TESTS);
+		netns_enter();
+		requeue_all(&ch.sc, change_fill_of(&ch));
+		return ktap_status();
+	}
+	ktap_plan(blocks(&ch) ? 3 : 5);
+	netns_enter();
+	bench_open(&ch.bench, &ch.sc, "change0");
+	bench_sender(&ch.bench, &ch.sc, &ch.sender, false);
+	tally_start(&ch.tally, scenario_ether(&ch.sc), ch.bench.cookie);
+	drops_start("FULL_RING");
+	if (blocks(&ch))
+		run_gone(&ch);
+	else
+		run_change(&ch);
+	drops_stop();
+	sender_close(&ch.sender);
+	bench_close(&ch.bench);
+	return ktap_status();
+}
