@@ -48,9 +48,20 @@ static void tick(int sig)
 	(void)sig;
 }
 
+/* Only reads may be interrupted: a printf would lose its line. */
+static void ticks(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGALRM);
+	if (pthread_sigmask(how, &set, NULL))
+		ktap_bail("pthread_sigmask: %s", strerror(errno));
+}
+
 /*
- * A regular tick, rather than one alarm per read: it costs no system call on
- * the way, and a tick that comes just before the read is made up by the next.
+ * A regular tick, rather than one alarm per read: one that comes just before
+ * the read is made up for by the next.
  */
 static void ticker_start(struct reader *r)
 {
@@ -61,13 +72,14 @@ static void ticker_start(struct reader *r)
 	};
 	struct sigevent ev = {
 		.sigev_notify = SIGEV_THREAD_ID,
-		.sigev_signo = SIGUSR1,
+		.sigev_signo = SIGALRM,
 	};
 	timer_t timer;
 
+	ticks(SIG_BLOCK);
 	ev.sigev_notify_thread_id = (int)syscall(SYS_gettid);
 	/* No SA_RESTART: it is there to interrupt. */
-	if (sigaction(SIGUSR1, &sa, NULL) ||
+	if (sigaction(SIGALRM, &sa, NULL) ||
 	    timer_create(CLOCK_MONOTONIC, &ev, &timer) ||
 	    timer_settime(timer, 0, &every, NULL))
 		ktap_bail("ticker: %s", strerror(errno));
@@ -144,9 +156,11 @@ static unsigned int take_read(struct reader *r, unsigned int n)
 	unsigned int got = 0;
 	char buf[BUF_SIZE];
 	struct stall st;
+	int err = 0;
 	ssize_t len;
 
 	stall_start(&st, r->stall_ms);
+	ticks(SIG_UNBLOCK);
 	while (got < n) {
 		len = read_once(r, buf);
 		if (len >= 0) {
@@ -155,7 +169,7 @@ static unsigned int take_read(struct reader *r, unsigned int n)
 			continue;
 		}
 		if (errno != EINTR && errno != EAGAIN) {
-			ktap_diag("read: %s", strerror(errno));
+			err = errno;
 			break;
 		}
 		stall_note(&st, got);
@@ -164,6 +178,9 @@ static unsigned int take_read(struct reader *r, unsigned int n)
 		if (errno == EAGAIN)
 			wait_readable(r, &st);
 	}
+	ticks(SIG_BLOCK);
+	if (err)
+		ktap_diag("read: %s", strerror(err));
 	return got;
 }
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 # In order: the first that matches names the kind. Sources: the format strings in kernel/panic.c,
 # arch/x86/kernel/dumpstack.c, kernel/locking/lockdep.c, kernel/rcu/tree_stall.h,
-# kernel/watchdog.c, kernel/hung_task.c, mm/kasan/report.c, kernel/kcsan/report.c, lib/ubsan.c.
+# kernel/watchdog.c, kernel/hung_task.c, mm/kasan/report.c, kernel/kcsan/report.c, lib/ubsan.c,
+# kernel/locking/spinlock_debug.c, kernel/sched/core.c, kernel/workqueue.c, mm/slub.c,
+# net/core/dev.c.
 _KINDS: tuple[tuple[str, str], ...] = (
     ("panic", r"Kernel panic - not syncing"),
     ("kasan", r"BUG: KASAN:"),
@@ -24,10 +26,18 @@ _KINDS: tuple[tuple[str, str], ...] = (
         "lockdep",
         r"WARNING: (?:possible (?:circular|recursive) locking|possible irq lock inversion"
         r"|inconsistent lock state|suspicious RCU usage|bad unlock balance|held lock freed"
-        r"|lock held when returning|.*-safe -> .*-unsafe lock order)|"
-        r"\[ BUG: Invalid wait context \]|BUG: (?:MAX_LOCK|MAX_STACK)",
+        r"|lock held when returning|.*-safe -> .*-unsafe lock order|bad contention detected"
+        r"|Nested lock was not taken|chain_key collision|\S+/\d+ still has locks held)"
+        r"|\[ BUG: Invalid wait context \]|BUG: (?:MAX_LOCK|MAX_STACK)"
+        r"|INFO: trying to register non-static key|BUG: (?:spin|rw)lock ",
     ),
-    ("atomic sleep", r"BUG: (?:sleeping function called|scheduling while atomic)"),
+    (
+        "atomic sleep",
+        r"BUG: (?:sleeping function called|scheduling while atomic|assuming (?:atomic|non)"
+        r"|workqueue leaked)",
+    ),
+    ("workqueue lockup", r"BUG: workqueue lockup"),
+    ("slab", r"BUG \S+ \([^)]*\): "),
     ("leak", r"unregister_netdevice: waiting for \S+ to become free|kmemleak: \d+ new suspected"),
     (
         "oops",
@@ -44,8 +54,14 @@ _END = re.compile(r"---\[ end (?:trace|Kernel panic)")
 # The guest cannot go on after these.
 FATAL = frozenset({"panic", "oops", "soft lockup", "hard lockup"})
 # A splat's signature takes this many functions from the top of its trace: enough to tell two
-# places apart, few enough that the way in from the test does not matter.
+# places apart, few enough that the way in from the test does not matter. Those that print the
+# complaint or put the task to sleep come first in every trace of its kind, and tell nothing.
 _SIGNATURE_DEPTH = 3
+_REPORTERS = re.compile(
+    r"dump_stack|show_stack|print_|panic$|__warn|report_bug|check_noncircular|check_prev_add"
+    r"|validate_chain|(?:__)?lock_acquire|lock_release|lockdep_|mark_(?:lock|usage)|__might_|__schedule"
+    r"|schedule|kasan_|__kasan_|__asan_|kcsan_|__tsan_|ubsan_|__ubsan_|spin_(?:bug|dump)|_raw_(?:spin|read|write)_"
+)
 _LONGEST_SPLAT = 80  # lines
 
 
@@ -61,7 +77,9 @@ class Splat:
     @property
     def signature(self) -> tuple[str, ...]:
         """Kind and top functions: two splats with the same signature are the same complaint."""
-        return (self.kind, *self.functions[:_SIGNATURE_DEPTH])
+        names = [name.partition(".")[0] for name in self.functions]  # no .cold, no .isra.0
+        telling = [name for name in names if not _REPORTERS.match(name)]
+        return (self.kind, *telling[:_SIGNATURE_DEPTH])
 
     @property
     def fatal(self) -> bool:
@@ -88,7 +106,7 @@ class Scanner:
     def _line(self, line: str) -> None:
         kind = next((kind for kind, pattern in _SPLATS if pattern.search(line)), None)
         current = self._open
-        if kind and not (current and _same_event(current, kind)):
+        if kind and not _END.search(line) and not (current and _same_event(current, kind)):
             self._open = current = Splat(kind, line.strip())
             self.splats.append(current)
         if current is None:
@@ -103,7 +121,7 @@ class Scanner:
 
 def _same_event(current: Splat, kind: str) -> bool:
     """Whether a matching line belongs to the splat before it, as the Oops line after a BUG line."""
-    return kind == current.kind or (current.kind == "kasan" and kind == "oops")
+    return kind == current.kind == "oops"
 
 
 def decode(log: Path, vmlinux: Path, src: Path) -> Path:

@@ -250,7 +250,10 @@ class Guest:
 
     def _read_port(self) -> None:
         assert self._port is not None
-        data = self._port.recv(1 << 16)
+        try:
+            data = self._port.recv(1 << 16)
+        except ConnectionResetError:
+            data = b""  # QEMU died; its process is looked at below
         if not data:
             self._port.close()
             self._port = None

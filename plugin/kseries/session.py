@@ -158,7 +158,7 @@ class KernelSession:
         except GuestCrashed as crash:
             return f"a probe guest did not boot with it: {crash.kind}"
         except InfraError as error:
-            return f"a probe guest did not start with it: {str(error).splitlines()[0]}"
+            return f"a probe guest did not start with it: {str(error).splitlines()[0].rstrip(':')}"
         finally:
             guest.close()
         # Where /dev/kvm fails to open, virtme-ng quietly emulates instead.
