@@ -14,7 +14,7 @@ KERNEL = --kernel-tree=$(TREE) --kernel-series=$(SERIES)
 help:
 	@echo 'make run           judge the bundled series on real kernels, stock against patched'
 	@echo 'make test          lint, types, the tests of the plugin, then the series in its default size'
-	@echo 'make test-product  the full product of scenarios of the main tests'
+	@echo 'make test-full  every combination of scenarios, not a covering choice'
 	@echo 'make test-mutants  every mutant of the series must be killed by a test'
 	@echo 'make setup         install what is missing, nothing else'
 	@echo 'make clean         remove what these made here; the cache folder stays'
@@ -44,8 +44,8 @@ test-plugin: setup
 checkpatch: setup
 	.venv/bin/python tools/checkpatch.py $(TREE)
 
-test-product: setup
-	$(PYTEST) tests/series $(KERNEL) --full-product $(PYTEST_ARGS)
+test-full: setup
+	$(PYTEST) tests/series $(KERNEL) --full-matrix $(PYTEST_ARGS)
 
 test-mutants: setup
 	.venv/bin/python tools/mutants.py $(TREE) $(PYTEST_ARGS)
@@ -54,4 +54,4 @@ clean:
 	rm -rf report .venv .pytest_cache .mypy_cache .ruff_cache
 	$(MAKE) -C kselftests clean
 
-.PHONY: help setup run series test lint test-plugin checkpatch test-product test-mutants clean
+.PHONY: help setup run series test lint test-plugin checkpatch test-full test-mutants clean

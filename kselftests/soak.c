@@ -27,8 +27,6 @@
 #include "stall.h"
 
 #define MONITOR_NS 2000000L
-#define SPIN_TURNS 4000
-#define FAR_AHEAD 300
 #define PROBE_PORT (FLOWS_PORT - 1)
 
 struct soak {
@@ -67,21 +65,16 @@ static u64 outstanding(struct soak *so)
 }
 
 /*
- * In step with the reader as long as both CPUs run; when the machine below has
- * taken the reader's away, waiting for it would only waste the time.
+ * In step with the reader. Spinning for longer than a moment helps nobody: on a
+ * busy machine it may be what keeps the reader's CPU from running.
  */
 static void wait_below(struct soak *so, unsigned int most)
 {
-	unsigned int turns = 0;
-	u64 left;
+	u64 since = stall_now_ns();
 
-	while (!shared_get(so->stop) && !shared_get(so->lossy)) {
-		left = outstanding(so);
-		if (left < most || (turns > SPIN_TURNS && left < FAR_AHEAD))
-			break;
-		if (++turns > SPIN_TURNS)
-			sched_yield();
-	}
+	while (outstanding(so) >= most && !shared_get(so->stop) &&
+	       !shared_get(so->lossy))
+		load_wait(since);
 }
 
 static void send_one(struct soak *so, struct sender *s)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -11,9 +10,9 @@
 #include "drain.h"
 #include "ktap.h"
 #include "load.h"
+#include "stall.h"
 
-#define IDLE_SPINS 1000
-#define GATHER_TURNS 20000
+#define IDLE_NS 300000
 #define WAIT_MS 50
 #define NUDGE_NS 2000000L
 
@@ -41,12 +40,19 @@ static void new_manner(struct drain *dr)
  */
 static void gather(struct drain *dr)
 {
-	unsigned int i;
+	u64 since = stall_now_ns();
 
-	for (i = 0; i < GATHER_TURNS && !shared_get(dr->stop); i++)
-		if (shared_get(*dr->sent) - dr->out->frames >= dr->gather)
-			break;
+	while (shared_get(*dr->sent) - dr->out->frames < dr->gather &&
+	       stall_now_ns() - since < IDLE_NS / 2 && !shared_get(dr->stop))
+		load_wait(since);
 	rnd_pause(&dr->rnd, dr->pause);
+}
+
+/* Spinning is over when nothing has come for a while. */
+static bool still_spins(const struct drain *dr, u64 idle_since)
+{
+	return dr->spin &&
+	       (!idle_since || stall_now_ns() - idle_since < IDLE_NS);
 }
 
 static ssize_t read_frame(struct drain *dr, void *buf, size_t size, bool spin)
@@ -70,21 +76,21 @@ static ssize_t read_frame(struct drain *dr, void *buf, size_t size, bool spin)
 
 static void take_by_read(struct drain *dr)
 {
-	unsigned int idle = 0;
 	char buf[FRAME_MAX];
+	u64 idle = 0;
 	ssize_t len;
 
 	while (!shared_get(dr->stop)) {
 		if (!dr->left)
 			new_manner(dr);
 		len = read_frame(dr, buf, sizeof(buf),
-				 dr->spin && idle < IDLE_SPINS);
+				 still_spins(dr, idle));
 		if (len < 0) {
 			if (errno != EAGAIN && errno != EINTR) {
 				dr->error = errno;
 				return;
 			}
-			idle++;
+			idle = idle ? idle : stall_now_ns();
 			if (dr->gather)
 				gather(dr);
 			continue;
@@ -106,25 +112,23 @@ static void take_by_vhost(struct drain *dr)
 {
 	/* Its worker inherits the CPU of this thread. */
 	struct vhost *v = vhost_open();
-	unsigned int idle = 0, got;
+	unsigned int got;
 
 	vhost_attach(v, dr->fd);
 	while (!shared_get(dr->stop)) {
 		if (!dr->left)
 			new_manner(dr);
-		if (dr->gather)
+		/* Buffers hold the worker back, or else it runs as it likes. */
+		if (dr->gather && !vhost_pending(v)) {
 			gather(dr);
-		if (vhost_pending(v) < dr->left)
-			vhost_offer(v, dr->left - vhost_pending(v));
-		if (!dr->spin || idle > IDLE_SPINS)
-			vhost_wait(v, WAIT_MS);
+			vhost_offer(v, dr->left);
+		} else if (!dr->gather && vhost_pending(v) < VHOST_BUFFERS / 2) {
+			vhost_offer(v, VHOST_BUFFERS);
+		}
+		/* It needs this CPU: do not spin on it. */
+		vhost_wait(v, WAIT_MS);
 		got = vhost_collect(v, vhost_frame, dr->out);
 		dr->left -= min(got, dr->left);
-		idle = got ? 0 : idle + 1;
-		if (!dr->gather)
-			rnd_pause(&dr->rnd, dr->pause);
-		/* The worker needs this CPU, too. */
-		sched_yield();
 	}
 	vhost_detach(v);
 	vhost_collect(v, vhost_frame, dr->out);

@@ -6,6 +6,10 @@
 
 #include "ktap.h"
 #include "load.h"
+#include "stall.h"
+
+#define SPIN_NS 200000
+#define NAP_NS 50000
 
 u32 rnd_start(u32 seed, unsigned int who)
 {
@@ -31,6 +35,19 @@ void rnd_pause(u32 *state, unsigned int most)
 	unsigned int i;
 
 	for (i = rnd_below(state, most); i; i--)
+		__asm__ __volatile__("" : : : "memory");
+}
+
+void load_wait(u64 since)
+{
+	const struct timespec nap = { .tv_nsec = NAP_NS };
+	unsigned int i;
+
+	if (stall_now_ns() - since > SPIN_NS) {
+		nanosleep(&nap, NULL);
+		return;
+	}
+	for (i = 0; i < 20; i++)
 		__asm__ __volatile__("" : : : "memory");
 }
 

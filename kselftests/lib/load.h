@@ -19,6 +19,9 @@ u32 rnd_below(u32 *state, u32 n);
 /* Spin for some time, a few nanoseconds for each of up to @most turns. */
 void rnd_pause(u32 *state, unsigned int most);
 
+/* One turn of a wait that began @since: spins at first, sleeps later on. */
+void load_wait(u64 since);
+
 /* The CPUs that this thread may use, at most @most; returns how many. */
 unsigned int cpus_allowed(int *cpu, unsigned int most);
 void cpu_pin(int cpu);

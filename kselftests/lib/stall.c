@@ -4,20 +4,25 @@
 
 #include "stall.h"
 
+#define NSEC_PER_SEC 1000000000ULL
 #define NSEC_PER_MSEC 1000000ULL
+#define LOOK_MS 50
+/* Twice that, for a look that is late without anything being wrong. */
+#define LOOK_MAX_NS (2 * LOOK_MS * NSEC_PER_MSEC)
 
 u64 stall_now_ns(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (u64)ts.tv_sec * 1000000000ULL + (u64)ts.tv_nsec;
+	return (u64)ts.tv_sec * NSEC_PER_SEC + (u64)ts.tv_nsec;
 }
 
 void stall_start(struct stall *st, unsigned int limit_ms)
 {
 	st->limit_ns = limit_ms * NSEC_PER_MSEC;
-	st->since_ns = stall_now_ns();
+	st->spent_ns = 0;
+	st->looked_ns = stall_now_ns();
 	st->seen = 0;
 }
 
@@ -26,21 +31,27 @@ void stall_note(struct stall *st, u64 progress)
 	if (progress == st->seen)
 		return;
 	st->seen = progress;
-	st->since_ns = stall_now_ns();
+	st->spent_ns = 0;
+	st->looked_ns = stall_now_ns();
 }
 
-bool stall_over(const struct stall *st)
+bool stall_over(struct stall *st)
 {
-	return stall_now_ns() - st->since_ns >= st->limit_ns;
+	u64 now = stall_now_ns();
+
+	st->spent_ns += min_t(u64, now - st->looked_ns, LOOK_MAX_NS);
+	st->looked_ns = now;
+	return st->spent_ns >= st->limit_ns;
 }
 
 int stall_left_ms(const struct stall *st)
 {
-	u64 gone = stall_now_ns() - st->since_ns;
+	u64 left;
 
-	if (gone >= st->limit_ns)
+	if (st->spent_ns >= st->limit_ns)
 		return 0;
-	return (int)((st->limit_ns - gone) / NSEC_PER_MSEC) + 1;
+	left = (st->limit_ns - st->spent_ns) / NSEC_PER_MSEC + 1;
+	return (int)min_t(u64, left, LOOK_MS);
 }
 
 void stall_breathe(void)

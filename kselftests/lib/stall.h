@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A stall is a time without progress, on the guest's own monotonic clock. */
+/*
+ * A stall is a time without progress, on the guest's own monotonic clock. A
+ * busy host can stop the guest while that clock goes on: what passes between
+ * two looks counts only up to a limit, so look often.
+ */
 #ifndef KSERIES_STALL_H
 #define KSERIES_STALL_H
 
@@ -7,7 +11,8 @@
 
 struct stall {
 	u64 limit_ns;
-	u64 since_ns;
+	u64 spent_ns;
+	u64 looked_ns;
 	u64 seen;
 };
 
@@ -15,8 +20,8 @@ u64 stall_now_ns(void);
 void stall_start(struct stall *st, unsigned int limit_ms);
 /* Any change of @progress counts as life and restarts the clock. */
 void stall_note(struct stall *st, u64 progress);
-bool stall_over(const struct stall *st);
-/* What is left, as a timeout for poll(): never 0 before the stall is over. */
+bool stall_over(struct stall *st);
+/* A timeout for poll() until the next look; 0 only when the stall is over. */
 int stall_left_ms(const struct stall *st);
 /* Between two looks at something that another context changes. */
 void stall_breathe(void);

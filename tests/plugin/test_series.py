@@ -159,7 +159,7 @@ def test_what_is_no_series(tmp_path: Path) -> None:
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
-    with pytest.raises(UsageProblem, match="--kernel-series=.*: holds no patch"):
+    with pytest.raises(UsageProblem, match=r"--kernel-series=.*: holds no patch"):
         _load(tmp_path)
 
 

@@ -151,13 +151,20 @@ def test_sync_brings_what_the_user_changed(root: Path) -> None:
     assert (tree.src / "init/main.c").read_text() == "int changed;\n"
 
 
-def test_sync_leaves_a_patched_file_to_apply(root: Path, series: Series) -> None:
+def test_sync_leaves_a_patched_file_to_apply(root: Path, tmp_path: Path) -> None:
+    lines = [f"int line{number};\n" for number in range(9)]
+    write_files(root, {"init/long.c": "".join(lines)})
+    middle = (
+        "--- a/init/long.c\n+++ b/init/long.c\n@@ -4,3 +4,3 @@\n"
+        " int line3;\n-int line4;\n+int other;\n int line5;\n"
+    )
     tree = _synced(root)
-    tree.apply(series)
-    write_files(root, {"drivers/net/ring.c": "/* new */\n" + RING})
-    tree.sync(Remembering())
-    tree.apply(series)
-    assert (tree.src / "drivers/net/ring.c").read_text() == "/* new */\n" + PATCHED_RING
+    tree.apply(_one(tmp_path, middle))
+    write_files(root, {"init/long.c": "".join(["int new;\n", *lines])})
+    assert _changed(tree, lambda: tree.sync(Remembering())) == set()
+    tree.apply(_one(tmp_path, middle))
+    patched = [line.replace("line4", "other") for line in lines]
+    assert (tree.src / "init/long.c").read_text() == "".join(["int new;\n", *patched])
 
 
 def test_key_is_of_the_content_alone(tmp_path: Path) -> None:
@@ -230,6 +237,31 @@ def test_scripts_stay_executable(root: Path, tmp_path: Path) -> None:
     tree.apply(_one(tmp_path, patch))
     assert (tree.src / "scripts/kconfig/Makefile").read_text() == "# something\n"
     assert (tree.src / "scripts/kconfig/Makefile").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.xfail(strict=True, reason="finding: the mode of a file that comes back is lost")
+def test_a_script_that_comes_back_is_executable(root: Path, tmp_path: Path) -> None:
+    (root / "scripts/kconfig/Makefile").chmod(0o755)
+    tree = _synced(root)
+    patch = (
+        "diff --git a/scripts/kconfig/Makefile b/scripts/kconfig/Makefile\n"
+        "deleted file mode 100755\n--- a/scripts/kconfig/Makefile\n+++ /dev/null\n"
+        "@@ -1 +0,0 @@\n-# nothing\n"
+    )
+    tree.apply(_one(tmp_path, patch))
+    tree.apply(STOCK)
+    assert (tree.src / "scripts/kconfig/Makefile").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.xfail(strict=True, reason="finding: the mode of a new file is lost")
+def test_a_new_script_is_executable(root: Path, tmp_path: Path) -> None:
+    patch = (
+        "diff --git a/scripts/new.sh b/scripts/new.sh\nnew file mode 100755\n"
+        "--- /dev/null\n+++ b/scripts/new.sh\n@@ -0,0 +1 @@\n+#!/bin/sh\n"
+    )
+    tree = _synced(root)
+    tree.apply(_one(tmp_path, patch))
+    assert (tree.src / "scripts/new.sh").stat().st_mode & 0o111
 
 
 def test_a_patch_that_does_not_apply_leaves_all_as_it_was(

@@ -5,20 +5,24 @@ from __future__ import annotations
 import pytest
 from kseries.run import Run
 
-from .matrix import Scenario, cases, product
-
-PROGRAM = "no_drops --dev {s.dev} --reader {s.reader} --qdisc {s.qdisc} --len {s.length}"
+from .matrix import DEVICES, LENGTHS, QDISCS, READERS, fixes_or_same
 
 
-@pytest.mark.kernel_program(PROGRAM)
-@pytest.mark.parametrize("s", cases(product(), fixes="the driver drops what the ring cannot hold"))
-def test_no_drops(kernel_run: Run, s: Scenario) -> None:
+@pytest.mark.scenarios(
+    kind=fixes_or_same("the driver drops what the ring cannot hold"),
+    dev=DEVICES,
+    reader=READERS,
+    qdisc=QDISCS,
+    length=LENGTHS,
+)
+@pytest.mark.kernel_program("no_drops --dev {dev} --reader {reader} --qdisc {qdisc} --len {length}")
+def test_no_drops(kernel_run: Run, dev: str, reader: str, qdisc: str, length: int) -> None:
     kernel_run.check()
 
 
 @pytest.mark.kernel_case("keeps", reason="a ring of length 0 drops and never stops the queue")
 @pytest.mark.kernel_program("no_drops --dev {dev} --reader read --qdisc {qdisc} --len 0")
-@pytest.mark.parametrize("qdisc", ["fq_codel", "pfifo_fast", "noqueue"])
-@pytest.mark.parametrize("dev", ["tun", "tap"])
+@pytest.mark.parametrize("qdisc", QDISCS)
+@pytest.mark.parametrize("dev", DEVICES)
 def test_length_zero(kernel_run: Run, dev: str, qdisc: str) -> None:
     kernel_run.check()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from kseries.run import Run
 
+from .matrix import DEVICES, QDISCS
+
 ACTIONS = (
     *("grow", "shrink", "zero", "detach_attach", "reopen", "link", "carrier"),
     *("qdisc_to_noqueue", "qdisc_replace", "delete", "move"),
@@ -13,13 +15,18 @@ ACTIONS = (
 
 @pytest.mark.kernel_case("keeps", reason="a reconfigured device goes on as on stock")
 @pytest.mark.kernel_program(
-    "reconfigure --dev {dev} --qdisc {qdisc} --len 16 --action {action} --state {state}"
+    "reconfigure --dev {dev} --qdisc {qdisc} --len {length} --action {action} --state {state}"
 )
-@pytest.mark.parametrize("state", ["empty", "half", "full"])
-@pytest.mark.parametrize("action", ACTIONS)
-@pytest.mark.parametrize("qdisc", ["fq_codel", "pfifo_fast"])
-@pytest.mark.parametrize("dev", ["tun", "tap"])
-def test_reconfigure(kernel_run: Run, dev: str, qdisc: str, action: str, state: str) -> None:
+@pytest.mark.scenarios(
+    dev=DEVICES,
+    qdisc=("fq_codel", "pfifo_fast"),
+    length=(2, 16, 64),
+    action=ACTIONS,
+    state=("empty", "half", "full"),
+)
+def test_reconfigure(
+    kernel_run: Run, dev: str, qdisc: str, length: int, action: str, state: str
+) -> None:
     kernel_run.check()
 
 
@@ -27,9 +34,6 @@ def test_reconfigure(kernel_run: Run, dev: str, qdisc: str, action: str, state: 
 @pytest.mark.kernel_program(
     "vhost_release --dev {dev} --qdisc {qdisc} --len {length} --offer {offer}"
 )
-@pytest.mark.parametrize("offer", [1, 10])
-@pytest.mark.parametrize("length", [2, 16, 64, 500])
-@pytest.mark.parametrize("qdisc", ["fq_codel", "noqueue"])
-@pytest.mark.parametrize("dev", ["tun", "tap"])
+@pytest.mark.scenarios(dev=DEVICES, qdisc=QDISCS, length=(2, 16, 64, 500), offer=(1, 10))
 def test_vhost_release(kernel_run: Run, dev: str, qdisc: str, length: int, offer: int) -> None:
     kernel_run.check()

@@ -10,9 +10,7 @@ from .matrix import LENGTHS, QDISCS, READERS
 
 @pytest.mark.kernel_case("keeps", reason="tap and tun differ in their frames and in nothing else")
 @pytest.mark.kernel_program("tap_tun_parity --reader {reader} --qdisc {qdisc} --len {length}")
-@pytest.mark.parametrize("length", LENGTHS)
-@pytest.mark.parametrize("qdisc", QDISCS)
-@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.scenarios(reader=READERS, qdisc=QDISCS, length=LENGTHS)
 def test_tap_tun_parity(kernel_run: Run, reader: str, qdisc: str, length: int) -> None:
     kernel_run.check()
 
@@ -22,9 +20,9 @@ def test_tap_tun_parity(kernel_run: Run, reader: str, qdisc: str, length: int) -
     figures=("sent", "delivered", "driver_drops", "rx_dropped", "missing", "repeated"),
     reason="frames come in from the lower device, and no tx queue is theirs to stop or wake",
 )
-@pytest.mark.kernel_program("tap_tun_parity --dev {dev} --reader {reader} --len {length}")
-@pytest.mark.parametrize("length", LENGTHS)
-@pytest.mark.parametrize("reader", READERS)
-@pytest.mark.parametrize("dev", ["macvtap", "ipvtap"])
-def test_macvtap_as_stock(kernel_run: Run, dev: str, reader: str, length: int) -> None:
+@pytest.mark.kernel_program(
+    "tap_tun_parity --dev {dev} --reader {reader} --len {length} --queues {queues}"
+)
+@pytest.mark.scenarios(dev=("macvtap", "ipvtap"), reader=READERS, length=LENGTHS, queues=(1, 3))
+def test_macvtap_as_stock(kernel_run: Run, dev: str, reader: str, length: int, queues: int) -> None:
     kernel_run.check()

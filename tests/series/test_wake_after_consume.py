@@ -5,19 +5,22 @@ from __future__ import annotations
 import pytest
 from kseries.run import Run
 
-from .matrix import LEDGER, Scenario, cases, product
-
-PROGRAM = "wake_after_consume --dev {s.dev} --reader {s.reader} --qdisc {s.qdisc} --len {s.length}"
+from .matrix import DEVICES, LEDGER, LENGTHS, QDISCS, READERS, fixes_or_same
 
 
-@pytest.mark.kernel_program(PROGRAM)
-@pytest.mark.parametrize(
-    "s",
-    cases(
-        product(),
-        fixes="the queue never stops, so that nothing waits for the reader",
-        figures=(*LEDGER, "consumed"),
+@pytest.mark.scenarios(
+    kind=fixes_or_same(
+        "the queue never stops, so that nothing waits for the reader", (*LEDGER, "consumed")
     ),
+    dev=DEVICES,
+    reader=READERS,
+    qdisc=QDISCS,
+    length=LENGTHS,
 )
-def test_wake_after_consume(kernel_run: Run, s: Scenario) -> None:
+@pytest.mark.kernel_program(
+    "wake_after_consume --dev {dev} --reader {reader} --qdisc {qdisc} --len {length}"
+)
+def test_wake_after_consume(
+    kernel_run: Run, dev: str, reader: str, qdisc: str, length: int
+) -> None:
     kernel_run.check()
