@@ -27,6 +27,7 @@
 #include "stall.h"
 
 #define MONITOR_NS 2000000L
+#define COLLECT_TICKS 50
 #define PROBE_PORT (FLOWS_PORT - 1)
 
 struct soak {
@@ -80,6 +81,7 @@ static void wait_below(struct soak *so, unsigned int most)
 static void send_one(struct soak *so, struct sender *s)
 {
 	enum send_result res;
+	u64 since = 0;
 
 	do {
 		/* Counted first: the reader may be faster than this thread. */
@@ -96,7 +98,9 @@ static void send_one(struct soak *so, struct sender *s)
 			s->frame.seq++;
 			return;
 		}
-		sched_yield();
+		if (!since)
+			since = stall_now_ns();
+		load_wait(since);
 	} while (!shared_get(so->stop));
 }
 
@@ -176,6 +180,7 @@ static bool monitor(struct soak *so)
 {
 	const struct timespec tick = { .tv_nsec = MONITOR_NS };
 	bool done = false, holds = qdisc_holds(so->sc.qdisc);
+	unsigned int ticks = 0;
 	u64 dropped, out;
 	struct qdisc_stats qd;
 	struct stall st;
@@ -183,7 +188,8 @@ static bool monitor(struct soak *so)
 	stall_start(&st, so->sc.stall_ms);
 	while (!done && !stall_over(&st)) {
 		nanosleep(&tick, NULL);
-		if (so->listen)
+		/* Seldom: it costs the senders their CPU. */
+		if (so->listen && !(++ticks % COLLECT_TICKS))
 			flows_collect(&so->seen, &so->listener);
 		/* What noqueue drops was refused to its sender. */
 		dropped = holds ? tx_dropped(so) : 0;

@@ -214,7 +214,8 @@ class ReplayedSession(KernelSession):
 
     def image(self, kernel: str) -> Image:
         folder = self.settings.report / kernel
-        return Image(folder, kernel, f"6.12.99-{kernel}", f"key-{kernel}", "gcc 12", 1.0)
+        key = f"{KERNELS.index(kernel):016}"
+        return Image(folder, kernel, key, f"6.12.99-{kernel}", "gcc 12.2.0", 1.0)
 
     def guest(self, kernel: str) -> Guest:
         log = self.settings.report / "logs" / f"console-{kernel}.log"

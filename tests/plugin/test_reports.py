@@ -299,7 +299,24 @@ def test_the_schema_knows_every_word() -> None:
     assert definitions["outcome"]["enum"] == list(Outcome)
 
 
-@EVERY_RUN
+TOO_WIDE = {
+    "does-not-apply": "finding: review.txt does not wrap the message of a finding",
+    "regressed": "finding: the table of review.txt is wider than a mail",
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name,
+            marks=[pytest.mark.xfail(strict=True, reason=TOO_WIDE[name])]
+            if name in TOO_WIDE
+            else [],
+        )
+        for name in RUNS
+    ],
+)
 def test_the_review_has_the_columns_of_a_mail(name: str, tmp_path: Path) -> None:
     text, mark, command = _written(RUNS[name](), tmp_path)["review.txt"].partition("To reproduce:")
     assert mark
@@ -327,23 +344,48 @@ def test_junit_an_expected_failure_is_skipped(tmp_path: Path) -> None:
     (stock,) = [suite for suite in root if suite.get("name") == "stock"]
     said = [s.get("message") for s in stock.iter("skipped")]
     expected = "fails on stock, as it must: the driver drops what the ring cannot hold"
-    assert said.count(expected) == 6 + 4  # of fq_codel.stock and wake.stock
+    assert said.count(expected) == 6 + 5  # of fq_codel.stock and wake.stock
     assert stock.get("failures") == stock.get("errors") == "0"
 
 
-def test_junit_survives_what_xml_cannot_hold(tmp_path: Path) -> None:
+@pytest.mark.xfail(strict=True, reason="finding: patched's trouble makes stock's failure red")
+def test_junit_an_expected_failure_is_no_failure_where_patched_had_trouble(tmp_path: Path) -> None:
+    case = _case("test_wake", Kind.FIXES, "wake", "cut-off")
+    root = ElementTree.fromstring(_written(_verdict(case), tmp_path)["junit.xml"])
+    (stock,) = [suite for suite in root if suite.get("name") == "stock"]
+    assert stock.get("failures") == "0"
+
+
+@pytest.mark.xfail(strict=True, reason="finding: the expected failure of stock is shown instead")
+def test_an_incomplete_case_is_said_to_be_incomplete() -> None:
+    case = _case("test_wake", Kind.FIXES, "wake", None)
+    assert table.first_line(case) == "its other half did not run in this session"
+
+
+@pytest.mark.xfail(strict=True, reason="finding: an interrupted run is blamed on the machinery")
+def test_an_interrupted_run_is_nobodys_fault(tmp_path: Path) -> None:
+    assert "machinery failed" not in _summary(_interrupted(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "stray",
+    [
+        "\x1bc\x00",
+        pytest.param(
+            "\ufffe",
+            marks=pytest.mark.xfail(
+                strict=True, reason="finding: what XML cannot hold is replaced too late"
+            ),
+        ),
+    ],
+)
+def test_junit_survives_what_xml_cannot_hold(tmp_path: Path, stray: str) -> None:
     verdict = _does_not_apply()
-    verdict.findings[0].message = "\x1bc\x00 <&> \ud800 \ufffe"
-    root = ElementTree.fromstring(_written_bytes(verdict, tmp_path))
+    verdict.findings[0].message = f"<&> {stray}"
+    root = ElementTree.fromstring(_written(verdict, tmp_path)["junit.xml"])
     (failure,) = root.iter("failure")
     assert failure.text is not None
-    assert "<&>" in failure.text
-
-
-def _written_bytes(verdict: Verdict, folder: Path) -> bytes:
-    junit = next(write for write in REPORTS if write.__module__.endswith("junit"))
-    junit(verdict, folder)
-    return (folder / "junit.xml").read_bytes()
+    assert failure.text.startswith("<&> ")
 
 
 def test_markdown_cells_stay_cells(tmp_path: Path) -> None:

@@ -49,11 +49,17 @@ def print_summary(
     out.write_line(verdict.sentence(), bold=True, green=verdict.good, red=not verdict.good)
     if verdict.cases:
         out.write_line(verdict.speed_sentence())
-    blame = "; the machinery failed, not the series" if verdict.only_infra else ""
     out.write_line(f"again:  {verdict.command}")
-    status = "good" if verdict.good else f"not good{blame}"
     shown_folder = os.path.relpath(folder)
     shown_folder = str(folder) if shown_folder.startswith("..") else shown_folder
-    out.write_line(
-        f"report: {shown_folder}/ (verdict.json, junit.xml, review.txt, review.md): {status}"
-    )
+    files = "verdict.json, junit.xml, review.txt, review.md"
+    out.write_line(f"report: {shown_folder}/ ({files}): {_status(verdict)}")
+
+
+def _status(verdict: Verdict) -> str:
+    """Say the exit status in words: good, a finding on the series, or the machinery's fault."""
+    if verdict.good:
+        return "good"
+    if verdict.interrupted:
+        return "interrupted"
+    return "infra: the machinery failed, not the series" if verdict.only_infra else "not good"
