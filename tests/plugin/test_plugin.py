@@ -68,11 +68,9 @@ class Project:
     def tests(self, text: str) -> None:
         self.pytester.makepyfile(test_it=text)
 
-    def run(
-        self, *args: str, tree: str | None = "linux", workers: bool = False
-    ) -> pytest.RunResult:
+    def run(self, *args: str, tree: str | None = "linux", apart: bool = False) -> pytest.RunResult:
         options = [f"--kernel-tree={tree}"] if tree else []
-        if workers:
+        if apart:
             return self.pytester.runpytest_subprocess(*options, *args, timeout=60)
         return self.pytester.runpytest_inprocess(*options, *args)
 
@@ -534,7 +532,7 @@ def test_infra_is_an_error_and_no_failure(project: Project, trouble: str, half: 
     assert project.words() == {"test_x": "infra"}
     verdict = project.verdict()
     assert (verdict["infra_only"], verdict["good"]) == (True, False)
-    result.stdout.fnmatch_lines(["report: *not good; the machinery failed, not the series"])
+    result.stdout.fnmatch_lines(["report: *: infra: the machinery failed, not the series"])
 
 
 def test_a_test_that_never_checks_shows_nothing(project: Project) -> None:
@@ -635,13 +633,13 @@ def test_a_tree_that_arrives_damaged_is_infra(
     data = json.loads((project.report / "verdict.json").read_text())
     assert [finding["kind"] for finding in data["findings"]] == ["infra"]
     assert data["infra_only"] is True
-    result.stdout.fnmatch_lines(["report: *not good; the machinery failed, not the series"])
+    result.stdout.fnmatch_lines(["report: *: infra: the machinery failed, not the series"])
 
 
 def test_interrupted(project: Project) -> None:
     text = KEEPS.format("wake.patched", "x", CHECK) + "def test_y():\n    raise KeyboardInterrupt\n"
     project.tests(HEAD + text)
-    result = project.run()
+    result = project.run(apart=True)  # pytester raises it again in its own process
     assert result.ret == pytest.ExitCode.INTERRUPTED
     verdict = project.verdict()
     assert (verdict["interrupted"], verdict["good"], verdict["infra_only"]) == (True, False, False)
@@ -711,7 +709,7 @@ def test_crash(kernel_run):
     kernel_run.check()
 """
     project.tests(text)
-    result = project.run("-n", "2", workers=True)
+    result = project.run("-n", "2", apart=True)
     result.assert_outcomes(passed=7, xfailed=6, failed=1)
     assert result.ret == 1
     files = sorted(project.path.glob("gw*.txt"))
@@ -730,7 +728,7 @@ def test_crash(kernel_run):
 
 def test_without_xdist(project: Project) -> None:
     project.tests(RING)
-    result = project.run("-p", "no:xdist", workers=True)
+    result = project.run("-p", "no:xdist", apart=True)
     assert result.ret == 0
     _infra_free(result)
 

@@ -362,7 +362,6 @@ def test_an_incomplete_case_is_said_to_be_incomplete() -> None:
     assert table.first_line(case) == "its other half did not run in this session"
 
 
-@pytest.mark.xfail(strict=True, reason="finding: an interrupted run is blamed on the machinery")
 def test_an_interrupted_run_is_nobodys_fault(tmp_path: Path) -> None:
     assert "machinery failed" not in _summary(_interrupted(), tmp_path)
 
