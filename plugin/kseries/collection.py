@@ -57,7 +57,19 @@ def kind_of(item: pytest.Item) -> tuple[Kind, str]:
     return claims[mark.args[0]], str(mark.kwargs.get("reason", ""))
 
 
-def fill(word: str, item: pytest.Item) -> str:
+def commands_of(item: pytest.Item) -> list[list[str]]:
+    """Return the commands of a test's `kernel_program` mark, one for each of its variations.
+
+    Raises UsageError for a test without the mark.
+    """
+    mark = item.get_closest_marker("kernel_program")
+    if mark is None or not mark.args:
+        raise pytest.UsageError(f"{item.nodeid}: no @pytest.mark.kernel_program(NAME ARGS ...)")
+    argv = [_fill(word, item) for part in mark.args for word in str(part).split()]
+    return [[*argv, *more.split()] for more in mark.kwargs.get("variations", ("",))]
+
+
+def _fill(word: str, item: pytest.Item) -> str:
     """Fill a program's argument with the test's parameters: "{length}", "{scenario.dev}"."""
     callspec = getattr(item, "callspec", None)
     values: dict[str, object] = dict(callspec.params) if callspec else {}
@@ -74,6 +86,19 @@ def fill(word: str, item: pytest.Item) -> str:
 
 class Collection:
     """The hooks at collection, in every process."""
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Plan what is measured, so that one guest of the exact lane serves all of it.
+
+        An xdist worker is given its tests one by one and cannot plan.
+        """
+        state = session.config.stash.get(KEY, None)
+        if state is None or hasattr(session.config, "workerinput"):
+            return
+        for item in session.items:
+            kernel = kernel_of(item.nodeid)
+            if kernel and item.get_closest_marker("throughput"):
+                state.plan[kernel][item.nodeid] = commands_of(item)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from .build import Image
-from .collection import fill
+from .collection import commands_of
 from .errors import UsageProblem
 from .guest import Guest
 from .run import Run, measure_program, run_program
@@ -55,16 +55,13 @@ def kernel_run(
     It runs here, in the fixture, so that the machinery's trouble is an error of the set-up and
     only what the program said can fail the test.
     """
-    mark = request.node.get_closest_marker("kernel_program")
-    if mark is None or not mark.args:
-        raise UsageProblem(f"{request.node.nodeid}: no @pytest.mark.kernel_program(NAME ARGS ...)")
-    argv = [fill(word, request.node) for part in mark.args for word in str(part).split()]
+    commands = commands_of(request.node)
     if request.node.get_closest_marker("throughput"):
-        variations = mark.kwargs.get("variations", ("",))
-        run = measure_program(kernel_session, kernel.kernel, argv, variations)
+        run = measure_program(kernel_session, kernel.kernel, request.node.nodeid, commands)
     else:
         guest = request.getfixturevalue("kernel_guest")
-        run = run_program(kernel_session, guest, argv, float(mark.kwargs.get("deadline_s", 60)))
+        mark = request.node.get_closest_marker("kernel_program")
+        run = run_program(kernel_session, guest, commands[0], mark.kwargs.get("deadline_s", 60.0))
     request.node.stash[RUN] = run
     yield run
     if not run.checked:

@@ -103,12 +103,20 @@ class Guest:
         return self._collect(name, argv)
 
     def run_batch(self, commands: Sequence[Sequence[str]]) -> list[Ran]:
-        """Boot a guest that runs `commands` in turn and powers off, with nothing coming in."""
+        """Boot a guest that runs `commands` in turn and powers off, with nothing coming in.
+
+        After a crash the result ends with the program that met it.
+        """
         for argv in commands:
             if any(re.search(r"[\s,]", word) for word in argv):
                 raise UsageProblem(f"arguments of a batch hold no comma and no space: {argv}")
         self._spawn(["kseries.run=" + ",".join(argv) for argv in commands])
-        return [self._collect(None, argv) for argv in commands]
+        rans: list[Ran] = []
+        for argv in commands:
+            rans.append(self._collect(None, argv))
+            if self._child is None:
+                break  # crashed: the rest did not run
+        return rans
 
     def close(self) -> None:
         """End the guest and all it started, by its own process group."""

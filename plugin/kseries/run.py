@@ -89,10 +89,10 @@ def run_program(
 
 
 def measure_program(
-    session: KernelSession, kernel: str, argv: Sequence[str], variations: Sequence[str]
+    session: KernelSession, kernel: str, nodeid: str, commands: list[list[str]]
 ) -> Run:
-    """Run a program once for each variation (more arguments) in one guest of the exact lane."""
-    rans, guest = session.batch(kernel, [[*argv, *more.split()] for more in variations])
+    """Run a test's commands, one for each of its variations, in a guest of the exact lane."""
+    rans, guest = session.measured(kernel, nodeid, commands)
     return _judged(session, guest, rans)
 
 

