@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pexpect
 
-from . import console
+from . import console, initramfs
 from .build import Image
 from .errors import GuestCrashed, InfraError, UsageProblem, tail
 from .lane import Lane, qemu_arguments, qemu_version
@@ -61,14 +61,14 @@ class Ran:
 class Guest:
     """One boot of one image in one lane. `folder` keeps its console and QEMU's own words."""
 
-    def __init__(self, image: Image, lane: Lane, initramfs: Path, folder: Path, label: str) -> None:
+    def __init__(self, image: Image, lane: Lane, root: Path, folder: Path, label: str) -> None:
         self.image = image
         self.lane = lane
         self.console_log = folder / f"console-{label}.log"
         self.scanner = console.Scanner()
         self.alive = False
         self._qemu_log = folder / f"qemu-{label}.log"
-        self._initramfs = initramfs
+        self._initramfs = root
         self._private = Path(tempfile.mkdtemp(prefix="kseries-"))  # short: it names a socket
         self._child: pexpect.spawn | None = None
         self._port: socket.socket | None = None
@@ -83,7 +83,7 @@ class Guest:
 
         Raises GuestCrashed when the kernel dies, InfraError when the machinery does.
         """
-        self._spawn([], verbose=verbose)
+        self._spawn(verbose=verbose)
         self._wait(lambda: any(e.startswith("hello ") for e in self._events), deadline_s, "booting")
         self._events.clear()
         self.alive = True
@@ -95,8 +95,7 @@ class Guest:
         when QEMU dies of itself.
         """
         assert self._port is not None
-        if any(re.search(r"\s", word) or not word for word in argv):
-            raise UsageProblem(f"arguments of a guest program hold no white space: {argv}")
+        _must_be_words(argv)
         self._runs += 1
         name = str(self._runs)
         self._port.sendall(f"run {name} {deadline_ms} {' '.join(argv)}\n".encode())
@@ -108,9 +107,11 @@ class Guest:
         After a crash the result ends with the program that met it.
         """
         for argv in commands:
-            if any(re.search(r"[\s,]", word) for word in argv):
-                raise UsageProblem(f"arguments of a batch hold no comma and no space: {argv}")
-        self._spawn(["kseries.run=" + ",".join(argv) for argv in commands])
+            _must_be_words(argv)
+        batch = self._private / "batch.cpio.gz"
+        initramfs.with_batch(self._initramfs, commands, batch)
+        self._initramfs = batch
+        self._spawn()
         rans: list[Ran] = []
         for argv in commands:
             rans.append(self._collect(None, argv))
@@ -132,7 +133,7 @@ class Guest:
             child.close(force=True)
         shutil.rmtree(self._private, ignore_errors=True)
 
-    def _spawn(self, append: Sequence[str], *, verbose: bool = False) -> None:
+    def _spawn(self, *, verbose: bool = False) -> None:
         qemu_version()  # a missing QEMU is said before virtme-ng says it its own way
         vng = _tool("vng")
         empty = self._private / "root"
@@ -153,7 +154,7 @@ class Guest:
         command = [vng, "--run", str(self.image.bzimage), "--root", str(empty), "--force-9p"]
         command += ["--disable-microvm", "--disable-monitor", "--cpus", str(CPUS)]
         command += ["--memory", MEMORY, *([] if self.lane is Lane.KVM else ["--disable-kvm"])]
-        command += ["--append", " ".join([*words, *append])]
+        command += ["--append", " ".join(words)]
         command += ["--qemu-opts=" + " ".join(qemu + ([] if exact else port))]
         environment = os.environ | {"TERM": "dumb"}
         environment["PATH"] = f"{Path(vng).parent}:{environment.get('PATH', '')}"
@@ -309,6 +310,12 @@ class Guest:
             kernel=self.image.kernel,
             kind=kind,
         )
+
+
+def _must_be_words(argv: Sequence[str]) -> None:
+    """The agent takes its requests by lines and words; it knows no quoting."""
+    if any(re.search(r"\s", word) or not word for word in argv):
+        raise UsageProblem(f"arguments of a guest program hold no white space: {argv}")
 
 
 def _batch_event(line: str) -> str | None:

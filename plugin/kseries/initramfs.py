@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import os
 import subprocess
 from collections.abc import Sequence
@@ -60,6 +61,20 @@ def make(programs: Sequence[Path]) -> Path:
             writer.write_trailer()
         part.replace(path)
     return path
+
+
+def with_batch(initramfs: Path, commands: Sequence[Sequence[str]], path: Path) -> None:
+    """Write `path`: the initramfs with a file /batch, a line a command, as the agent wants it.
+
+    The kernel unpacks one archive after the other, so that the big one is not packed again.
+    """
+    text = "".join(f"{' '.join(argv)}\n" for argv in commands)
+    packed = io.BytesIO()
+    with gzip.GzipFile("", "wb", 1, packed, mtime=0) as file:
+        writer = CpioWriter(file)
+        writer.write_file(b"batch", body=text.encode(), mode=0o644)
+        writer.write_trailer()
+    path.write_bytes(initramfs.read_bytes() + packed.getvalue())
 
 
 def _agent() -> bytes:

@@ -7,11 +7,13 @@ atomics or interrupts between CPUs, and nothing of throughput in real time.
 from __future__ import annotations
 
 import pytest
+from kseries.build import Image
 from kseries.run import Run
+from kseries.verdict import PATCHED
 
 PROGRAM = (
     "pktgen_rate --dev tap --threads {threads} --reader {reader} --qdisc {qdisc} --len 500"
-    " --count 3000"
+    " --count {count} --expect-drops 1"
 )
 # The same for both kernels: how far the ring has turned when the measured part begins, which
 # shifts it against the ring's end and against the timer tick.
@@ -20,12 +22,18 @@ VARIATIONS = ("--warm-up 200", "--warm-up 207", "--warm-up 333")
 
 @pytest.mark.throughput(
     "instructions_per_packet",
-    max_increase=0.25,
-    reason="stock drops what patched waits for, and waiting senders spin in pktgen",
+    max_increase=0.15,
+    reason="with two senders stock drops a fifth, cheaply, of what patched delivers",
 )
 @pytest.mark.kernel_program(PROGRAM, variations=VARIATIONS)
-@pytest.mark.parametrize("qdisc", ["fq_codel", "noqueue"])
+@pytest.mark.parametrize("count", [5000])
+@pytest.mark.parametrize("qdisc", ["fq_codel"])
 @pytest.mark.parametrize("reader", ["read", "vhost"])
 @pytest.mark.parametrize("threads", [1, 2])
-def test_cost(kernel_run: Run, threads: int, reader: str, qdisc: str) -> None:
+def test_cost(
+    kernel: Image, kernel_run: Run, threads: int, reader: str, qdisc: str, count: int
+) -> None:
     kernel_run.check()
+    drops = kernel_run.samples("driver_drops")
+    if kernel.kernel == PATCHED and any(drops):
+        kernel_run.fail(f"the driver dropped {drops} frames of pktgen's, with a qdisc there")

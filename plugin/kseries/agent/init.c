@@ -13,7 +13,7 @@
  *	tick ID GUEST_MS		once a guest second while a program runs
  *	end ID exit|signal|timeout|stuck NUMBER GUEST_MS
  *
- * With kseries.run=PROGRAM,ARG,... on the kernel command line (once or more)
+ * With a file /batch in the initramfs, PROGRAM ARG ... on each of its lines,
  * nothing comes in from outside: the programs run in turn, the same events go
  * to the console, each after "@kseries ", and the guest powers off.
  */
@@ -306,34 +306,22 @@ static void serve(void)
 	}
 }
 
-/* Runs what the kernel command line names, and powers off; or returns. */
+/* Runs what /batch names, a line a program, and powers off; or returns. */
 static void run_batch(void)
 {
-	char text[MAX_LINE] = "", *words[MAX_ARGS];
-	FILE *file = fopen("/proc/cmdline", "re");
-	bool any = false;
-	int count;
+	char line[MAX_LINE], *words[MAX_ARGS], id[16];
+	FILE *file = fopen("/batch", "re");
 
-	if (!file || !fgets(text, sizeof(text), file))
+	if (!file)
 		return;
-	fclose(file);
-	count = split(text, "\n ", words);
-	for (int i = 0; i < count; i++) {
-		char *argv[MAX_ARGS], id[16];
-
-		if (strncmp(words[i], "kseries.run=", 12))
-			continue;
-		if (!any) {
-			to_host = stdout;
-			prefix = "@kseries ";
-			any = true;
-		}
-		split(words[i] + 12, ",", argv);
+	to_host = stdout;
+	prefix = "@kseries ";
+	for (int i = 1; fgets(line, sizeof(line), file); i++) {
 		snprintf(id, sizeof(id), "%d", i);
-		run(id, BATCH_DEADLINE_MS, argv);
+		if (split(line, "\n ", words))
+			run(id, BATCH_DEADLINE_MS, words);
 	}
-	if (any)
-		power_off();
+	power_off();
 }
 
 int main(void)
