@@ -36,6 +36,8 @@ BOOT_DEADLINE_S = 120.0
 SILENCE_S = 60.0
 # How long a dying kernel may take to finish its trace, in wall seconds without a new line.
 _LAST_WORDS_S = 1.0
+# How long virtme-ng may take to clean up after its QEMU, in wall seconds.
+_VNG_END_S = 5.0
 _BATCH_LINE = re.compile(r"@kseries (.*)")
 
 
@@ -120,13 +122,16 @@ class Guest:
         return rans
 
     def close(self) -> None:
-        """End the guest and all it started, by its own process group."""
+        """End the guest: QEMU by its pid, then virtme-ng, which ends by itself after QEMU."""
         self.alive = False
         if self._port is not None:
             self._port.close()
             self._port = None
         child, self._child = self._child, None
         if child is not None:
+            with contextlib.suppress(OSError, ValueError, pexpect.ExceptionPexpect):
+                os.kill(int((self._private / "pid").read_text()), signal.SIGKILL)
+                child.expect(pexpect.EOF, timeout=_VNG_END_S)
             # pexpect made the child a session leader: the group is virtme-ng and QEMU, no more.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
@@ -142,7 +147,14 @@ class Guest:
         port += ["-chardev", f"socket,id=kseries,path={self._private}/port,server=on,wait=off"]
         port += ["-device", "virtserialport,chardev=kseries,name=kseries"]
         exact = self.lane is Lane.EXACT
-        qemu = [*qemu_arguments(self.lane), "-no-reboot", "-initrd", str(self._initramfs)]
+        qemu = [
+            *qemu_arguments(self.lane),
+            "-no-reboot",
+            "-pidfile",
+            f"{self._private}/pid",
+            "-initrd",
+            str(self._initramfs),
+        ]
         # On a busy host an emulated timer can miss the kernel's own check of it, and then stands
         # still for a minute: no_timer_check.
         words = ["console=ttyS0", "nokaslr", "no_timer_check", "rdinit=/init"]
