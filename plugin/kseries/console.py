@@ -59,8 +59,9 @@ FATAL = frozenset({"panic", "oops", "soft lockup", "hard lockup"})
 _SIGNATURE_DEPTH = 3
 _REPORTERS = re.compile(
     r"dump_stack|show_stack|print_|panic$|__warn|report_bug|check_noncircular|check_prev_add"
-    r"|validate_chain|(?:__)?lock_acquire|lock_release|lockdep_|mark_(?:lock|usage)|__might_|__schedule"
-    r"|schedule|kasan_|__kasan_|__asan_|kcsan_|__tsan_|ubsan_|__ubsan_|spin_(?:bug|dump)|_raw_(?:spin|read|write)_"
+    r"|validate_chain|(?:__)?lock_acquire|lock_release|lockdep_|mark_(?:lock|usage)|__might_"
+    r"|(?:__)?schedule|(?:__)?kasan_|__asan_|kcsan_|__tsan_|(?:__)?ubsan_|spin_(?:bug|dump)"
+    r"|_raw_(?:spin|read|write)_|(?:__)?mutex_(?:un)?lock"
 )
 _LONGEST_SPLAT = 80  # lines
 

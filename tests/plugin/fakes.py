@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from kseries import console
 from kseries.build import Image
+from kseries.errors import GuestCrashed
 from kseries.guest import Ended, Guest, Ran
 from kseries.lane import Lane
 from kseries.session import KEY, KernelSession
@@ -162,14 +163,29 @@ class Replay:
 
     A program is called by its recording: "wake" replays ktap/wake.KERNEL.txt, "wake.stock" the one
     of stock on both kernels, "oops" ends the guest with console/oops.log; "wake|oops" is one for
-    stock and another for patched. `changes` are figures to print otherwise, by kernel and name.
+    stock and another for patched. `changes` are figures to print otherwise, by kernel and name; a
+    figure "dead" is a kernel that does not boot.
     """
 
     image: Image
     lane: Lane
     console_log: Path
     changes: dict[str, dict[str, int]] = field(default_factory=dict)
-    alive: bool = True
+    alive: bool = False
+
+    def boot(self) -> None:
+        kernel = self.image.kernel
+        if "dead" in self.changes.get(kernel, {}):
+            raise GuestCrashed(f"{kernel} kernel: panic while booting", kernel=kernel, kind="panic")
+        self.alive = True
+
+    def run_batch(self, commands: Sequence[Sequence[str]]) -> list[Ran]:
+        rans: list[Ran] = []
+        for argv in commands:
+            rans.append(self.run(argv, 1000))
+            if rans[-1].ended is None:
+                break  # as in a Guest, a crash ends the batch
+        return rans
 
     def run(self, argv: Sequence[str], deadline_ms: int) -> Ran:
         kernel = self.image.kernel
@@ -209,21 +225,15 @@ class ReplayedSession(KernelSession):
 
     changes: dict[str, dict[str, int]]
 
-    def prepare(self) -> None:
-        pass
-
     def image(self, kernel: str) -> Image:
         folder = self.settings.report / kernel
         key = f"{KERNELS.index(kernel):016}"
         return Image(folder, kernel, key, f"6.12.99-{kernel}", "gcc 12.2.0", 1.0)
 
-    def guest(self, kernel: str) -> Guest:
-        log = self.settings.report / "logs" / f"console-{kernel}.log"
-        return Replay(self.image(kernel), Lane.TCG, log, self.changes)  # type: ignore[return-value]
-
-    def batch(self, kernel: str, commands: list[list[str]]) -> tuple[list[Ran], Guest]:
-        guest = self.guest(kernel)
-        return [guest.run(argv, 1000) for argv in commands], guest
+    def _new_guest(self, kernel: str, lane: Lane) -> Guest:
+        self._boots += 1
+        log = self.settings.report / "logs" / f"console-{kernel}-{self._boots}.log"
+        return Replay(self.image(kernel), lane, log, self.changes)  # type: ignore[return-value]
 
     def decoded(self, guest: Guest) -> Path:
         return guest.console_log
@@ -234,6 +244,14 @@ def install(config: pytest.Config, **changes: dict[str, int]) -> None:
     session = config.stash.get(KEY, None)
     if session is not None:
         assert set(changes) <= set(KERNELS)
-        session.__class__ = ReplayedSession
-        session.__dict__["changes"] = changes
-        session.__dict__["lane"] = (Lane.TCG, "replayed")
+        replay(session, changes)
+
+
+def replay(session: KernelSession, changes: dict[str, dict[str, int]]) -> ReplayedSession:
+    """Make a session one of replays, in place: others hold it already."""
+    session.__class__ = ReplayedSession
+    assert isinstance(session, ReplayedSession)
+    session.changes = changes
+    session.__dict__["initramfs"] = Path("/nonexistent")
+    session.__dict__["lane"] = (Lane.TCG, "replayed")
+    return session

@@ -600,6 +600,40 @@ def test_a_measurement(project: Project, patched: int, word: str, ret: int) -> N
     assert case["stock"]["samples"] == [100.0] * 3
     assert case["patched"]["samples"] == [float(patched)] * 3
     assert case["comparison"]["ratio"] == pytest.approx(patched / 100)
+    assert case["patched"]["lane"] == "exact"
+
+
+def test_a_crash_ends_a_batch_and_not_the_measurements_after_it(project: Project) -> None:
+    text = COST.replace('"cost"', '"first_wake"').format("wake.patched|oops")
+    more = text.removeprefix(HEAD).replace("wake.patched|oops", "wake.patched")
+    project.tests(text + more.replace("test_cost", "test_more"))
+    result = project.run()
+    result.assert_outcomes(passed=3, failed=1)
+    assert project.words() == {"test_cost": "broken", "test_more": "ok"}
+    logs = [case["patched"]["console"].rpartition("/")[2] for case in project.verdict()["cases"]]
+    assert len(set(logs)) == 2
+
+
+def test_a_series_that_does_not_boot(project: Project) -> None:
+    project.replay(patched={"dead": 1})
+    project.tests(RING)
+    result = project.run()
+    assert result.ret == 1
+    result.assert_outcomes()
+    (finding,) = project.verdict()["findings"]
+    assert finding["kind"] == "DoesNotBoot"
+    assert finding["message"].startswith("the series does not boot: patched kernel: panic while")
+    assert project.verdict()["infra_only"] is False
+
+
+def test_a_stock_kernel_that_does_not_boot_is_infra(project: Project) -> None:
+    project.replay(stock={"dead": 1})
+    project.tests(RING)
+    assert project.run().ret == 1
+    (finding,) = project.verdict()["findings"]
+    assert finding["kind"] == "infra"
+    assert finding["message"].startswith("the stock kernel does not boot: ")
+    assert project.verdict()["infra_only"] is True
 
 
 # Findings on the series, exit statuses, other options of pytest

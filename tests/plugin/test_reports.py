@@ -20,6 +20,7 @@ from kseries.errors import GuestCrashed, GuestTestFailed, InfraError
 from kseries.progress import Silent
 from kseries.report import REPORTS, table, terminal
 from kseries.run import run_program
+from kseries.session import KernelSession
 from kseries.settings import Settings
 from kseries.throughput import Threshold, compare
 from kseries.verdict import (
@@ -36,7 +37,7 @@ from kseries.verdict import (
 )
 
 from .conftest import ROOT
-from .fakes import ReplayedSession
+from .fakes import ReplayedSession, replay
 
 GOLDEN = Path(__file__).parent / "golden"
 SCHEMA = ROOT / "docs/verdict.schema.json"
@@ -58,9 +59,7 @@ def _session() -> ReplayedSession:
         report=here / "report",
         programs=(),
     )
-    session = ReplayedSession(settings, Silent(), "")
-    session.changes = {}
-    return session
+    return replay(KernelSession(settings, Silent(), ""), {})
 
 
 def _half(session: ReplayedSession, kernel: str, nodeid: str, program: str) -> Half:
