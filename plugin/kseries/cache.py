@@ -62,14 +62,13 @@ def disk_errors(what: str) -> Iterator[None]:
         raise InfraError(f"{what} failed: {hint}") from error
 
 
-def replace(path: Path, data: bytes) -> None:
+def replace(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Write a file in one step, with a fresh mtime, never through a hard link."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         fresh.write_bytes(data)
-        if path.exists():
-            fresh.chmod(path.stat().st_mode & 0o7777)
+        fresh.chmod(mode)
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)

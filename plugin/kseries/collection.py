@@ -11,8 +11,14 @@ from .errors import GuestTestFailed
 from .session import KEY
 from .verdict import KERNELS, STOCK, Kind
 
+KERNEL_FIXTURE = "kernel_image"
 _HALF = re.compile(rf"\[({'|'.join(KERNELS)})(?=[-\]])")
 _PARAMS = re.compile(r"\{(\w+(?:\.\w+)?)\}")
+
+
+def is_half(item: pytest.Item) -> bool:
+    """Whether a test is one half of a case: it uses a kernel of ours, directly or not."""
+    return KERNEL_FIXTURE in getattr(item, "fixturenames", ())
 
 
 def kernel_of(nodeid: str) -> str | None:
@@ -70,9 +76,10 @@ def commands_of(item: pytest.Item) -> list[list[str]]:
 
 
 def _fill(word: str, item: pytest.Item) -> str:
-    """Fill a program's argument with the test's parameters: "{length}", "{scenario.dev}"."""
+    """Fill a program's argument with the test's parameters, "{length}", and with "{kernel}"."""
     callspec = getattr(item, "callspec", None)
     values: dict[str, object] = dict(callspec.params) if callspec else {}
+    values["kernel"] = values.get(KERNEL_FIXTURE)
 
     def one(match: re.Match[str]) -> str:
         name, _, attribute = match[1].partition(".")
@@ -87,6 +94,18 @@ def _fill(word: str, item: pytest.Item) -> str:
 class Collection:
     """The hooks at collection, in every process."""
 
+    def __init__(self) -> None:
+        self._collected: dict[str, pytest.Item] = {}
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_make_collect_report(
+        self,
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Remember every half before --lf drops those that passed."""
+        report = yield
+        self._collected |= {i.nodeid: i for i in report.result or () if isinstance(i, pytest.Item)}
+        return report
+
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Plan what is measured, so that one guest of the exact lane serves all of it.
 
@@ -96,15 +115,15 @@ class Collection:
         if state is None or hasattr(session.config, "workerinput"):
             return
         for item in session.items:
-            kernel = kernel_of(item.nodeid)
+            kernel = kernel_of(item.nodeid) if is_half(item) else None
             if kernel and item.get_closest_marker("throughput"):
                 state.plan[kernel][item.nodeid] = commands_of(item)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Give every test that uses a kernel its two halves, the kernel first in its id."""
-        if "kernel" in metafunc.fixturenames:
-            metafunc.parametrize("kernel", KERNELS, indirect=True)
+        if KERNEL_FIXTURE in metafunc.fixturenames:
+            metafunc.parametrize(KERNEL_FIXTURE, KERNELS, indirect=True)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self, session: pytest.Session) -> None:
@@ -120,17 +139,17 @@ class Collection:
     ) -> Generator[None]:
         """Leave kernel tests out without a tree; else bring halves in and put them side by side."""
         if config.stash.get(KEY, None) is None:
-            left_out = [item for item in items if "kernel" in getattr(item, "fixturenames", ())]
+            left_out = [item for item in items if is_half(item)]
             if left_out:
-                items[:] = [i for i in items if "kernel" not in getattr(i, "fixturenames", ())]
+                items[:] = [item for item in items if not is_half(item)]
                 config.hook.pytest_deselected(items=left_out)
                 config.stash[LEFT_OUT] = len(left_out)
             return (yield)
-        everything = {item.nodeid: item for item in items}
+        everything = self._collected | {item.nodeid: item for item in items}
         result = yield
         items[:] = _paired(items, everything)
         for item in items:
-            if kernel_of(item.nodeid) == STOCK and kind_of(item)[0] is Kind.FIXES:
+            if is_half(item) and kernel_of(item.nodeid) == STOCK and kind_of(item)[0] is Kind.FIXES:
                 reason = kind_of(item)[1]
                 item.add_marker(
                     pytest.mark.xfail(
@@ -146,7 +165,7 @@ def _paired(items: Iterable[pytest.Item], everything: dict[str, pytest.Item]) ->
     """Order items so that each case's halves stand together, stock first."""
     ordered: dict[str, pytest.Item] = {}
     for item in items:
-        if kernel_of(item.nodeid) is None:
+        if not is_half(item):
             ordered[item.nodeid] = item
             continue
         for nodeid in sorted((item.nodeid, partner_of(item.nodeid) or ""), key=_stock_first):

@@ -9,7 +9,7 @@ import time
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from .collection import LEFT_OUT, case_of, kernel_of
+from .collection import LEFT_OUT, case_of, is_half
 from .errors import KseriesError, SeriesFinding, UsageProblem
 from .halves import ATTRIBUTE, from_report
 from .lane import Lane, qemu_version
@@ -52,7 +52,7 @@ class Controller:
         if session.config.option.collectonly:
             return None
         distributed = session.config.pluginmanager.has_plugin("dsession")
-        self._wants_kernels = distributed or any(kernel_of(item.nodeid) for item in session.items)
+        self._wants_kernels = distributed or any(map(is_half, session.items))
         if self._findings and self._wants_kernels:
             return True
         if not self._wants_kernels or session.testsfailed:

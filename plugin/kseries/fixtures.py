@@ -35,20 +35,20 @@ def kernel_series(kernel_session: KernelSession) -> Series:
 
 
 @pytest.fixture
-def kernel(request: pytest.FixtureRequest, kernel_session: KernelSession) -> Image:
+def kernel_image(request: pytest.FixtureRequest, kernel_session: KernelSession) -> Image:
     """The built kernel of this half: stock, then patched."""
     return kernel_session.image(str(request.param))
 
 
 @pytest.fixture
-def kernel_guest(kernel: Image, kernel_session: KernelSession) -> Guest:
+def kernel_guest(kernel_image: Image, kernel_session: KernelSession) -> Guest:
     """This worker's guest of the kernel: booted once, and again only after a crash."""
-    return kernel_session.guest(kernel.kernel)
+    return kernel_session.guest(kernel_image.kernel)
 
 
 @pytest.fixture
 def kernel_run(
-    request: pytest.FixtureRequest, kernel: Image, kernel_session: KernelSession
+    request: pytest.FixtureRequest, kernel_image: Image, kernel_session: KernelSession
 ) -> Iterator[Run]:
     """Run the program that the test's `kernel_program` mark names; the test calls `check()`.
 
@@ -57,7 +57,7 @@ def kernel_run(
     """
     commands = commands_of(request.node)
     if request.node.get_closest_marker("throughput"):
-        run = measure_program(kernel_session, kernel.kernel, request.node.nodeid, commands)
+        run = measure_program(kernel_session, kernel_image.kernel, request.node.nodeid, commands)
     else:
         guest = request.getfixturevalue("kernel_guest")
         mark = request.node.get_closest_marker("kernel_program")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from . import ktap
-from .collection import case_of, kernel_of, kind_of
+from .collection import case_of, is_half, kernel_of, kind_of
 from .errors import GuestCrashed, GuestTestFailed
 from .fixtures import RUN
 from .run import Run
@@ -55,7 +55,7 @@ class Halves:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Attach the half to the report of the phase that decided it."""
         report = yield
-        if kernel_of(item.nodeid) is None or "kernel" not in getattr(item, "fixturenames", ()):
+        if not is_half(item):
             return report
         decided = report.when == "call" or (report.when in ("setup", "teardown") and call.excinfo)
         if decided:

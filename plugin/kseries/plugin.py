@@ -11,8 +11,8 @@ from .collection import Collection
 from .controller import Controller, WithoutTree
 from .errors import UsageProblem
 from .fixtures import (
-    kernel,
     kernel_guest,
+    kernel_image,
     kernel_run,
     kernel_series,
     kernel_session,
@@ -23,8 +23,8 @@ from .progress import Silent
 from .session import KEY, KernelSession, worker_name
 
 __all__ = [
-    "kernel",
     "kernel_guest",
+    "kernel_image",
     "kernel_run",
     "kernel_series",
     "kernel_session",

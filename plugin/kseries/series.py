@@ -52,12 +52,17 @@ class Series:
         """Content hash (16 hex digits) over the patches' diffs, in order."""
         digest = hashlib.sha256()
         for patch in self.patches:
-            digest.update(hashlib.sha256(patch.text.encode()).digest())
+            digest.update(hashlib.sha256(_bytes(patch.text)).digest())
         return digest.hexdigest()[:16]
 
     def prefix(self, count: int) -> Series:
         """Return the first `count` patches as a series."""
         return Series(self.patches[:count], f"{self.source} (first {count})")
+
+
+def _bytes(text: str) -> bytes:
+    """Undo the reading of a patch, which need not be UTF-8."""
+    return text.encode(errors="surrogateescape")
 
 
 def load(spec: str, *, base: Path, tree: Path | None = None) -> Series:
@@ -111,6 +116,7 @@ def _from_folder(folder: Path) -> list[Patch]:
 def _from_mbox(path: Path) -> list[Patch]:
     """Read the patch mails of an mbox, in the order their [PATCH k/n] tells."""
     found: list[tuple[int, Patch]] = []
+    total = 0
     box = mailbox.mbox(path, create=False)
     try:
         for position, message in enumerate(box):
@@ -122,11 +128,16 @@ def _from_mbox(path: Path) -> list[Patch]:
             if re.match(r"re:", subject, re.IGNORECASE):
                 continue
             part = _PART_OF_SERIES.search(subject)
+            total = max(total, int(part[2]) if part else 0)
             name = _SUBJECT_PREFIX.sub("", subject) or f"mail {position + 1}"
             headed = f"Subject: {subject}\n\n{text}"
             found.append((int(part[1]) if part else position, _patch(name, headed)))
     finally:
         box.close()
+    numbers = {number for number, _ in found}
+    lost = [f"{k}/{total}" for k in range(1, total + 1) if k not in numbers]
+    if lost:
+        raise UsageProblem(f"{path} lacks patch {', '.join(lost)} of the series")
     return [patch for _, patch in sorted(found, key=lambda pair: pair[0])]
 
 

@@ -150,6 +150,8 @@ class KernelSession:
                 mine, rans = rans[: len(argvs)], rans[len(argvs) :]
                 if mine:
                     done[name] = mine, guest
+        if nodeid not in done:  # a crash came before it; the plan is spent
+            return self.measured(kernel, nodeid, commands)
         return done[nodeid]
 
     def decoded(self, guest: Guest) -> Path:

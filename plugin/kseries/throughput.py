@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from scipy import stats
-
 from .errors import UsageProblem
 
 CONFIDENCE = 0.95
@@ -59,6 +57,8 @@ def compare(stock: Sequence[float], patched: Sequence[float], threshold: Thresho
     logs = [math.log(after / before) for before, after in zip(stock, patched, strict=True)]
     center, count = fmean(logs), len(logs)
     spread = stdev(logs) / math.sqrt(count)
+    from scipy import stats  # here: it takes a second to import, and most sessions measure nothing
+
     margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * spread
     low, high = math.exp(center - margin), math.exp(center + margin)
     return Comparison(

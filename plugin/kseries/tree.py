@@ -80,12 +80,8 @@ class Tree:
             # Written first: a run cut off below must still find what to put back.
             cache.replace(self._overlay, json.dumps(names).encode())
             for name in names:
-                pristine = self.source.root / name
-                if name in wanted:
-                    data = wanted[name]
-                else:
-                    data = pristine.read_bytes() if pristine.is_file() else None
-                _set(self.src / name, data)
+                content = wanted[name] if name in wanted else _content(self.source.root / name)
+                _set(self.src / name, content)
             cache.replace(self._overlay, json.dumps(sorted(wanted)).encode())
 
     def _link(self, progress: Progress) -> None:
@@ -132,8 +128,7 @@ class Tree:
             sha = hashlib.sha256(data).hexdigest()
             new[name] = Stamp(stat.st_size, stat.st_mtime_ns, sha)
             if name not in overlaid:
-                _set(self.src / name, data)
-                (self.src / name).chmod(stat.st_mode & 0o777 | 0o200)
+                _set(self.src / name, Content(data, _is_executable(stat)))
         for name in old.keys() - new.keys():
             (self.src / name).unlink(missing_ok=True)
         listed = {k: (v.size, v.mtime_ns, v.sha) for k, v in new.items()}
@@ -144,7 +139,15 @@ class Tree:
         self.key = digest.hexdigest()[:16]
 
 
-def patched_files(root: Path, series: Series) -> dict[str, bytes | None]:
+@dataclass(frozen=True)
+class Content:
+    """What a file is: its bytes, and whether it is a script to call."""
+
+    data: bytes
+    executable: bool = False
+
+
+def patched_files(root: Path, series: Series) -> dict[str, Content | None]:
     """Return each file that `series` touches with its new content, None where it is deleted.
 
     Raises DoesNotApply, naming the first patch that does not apply, and why.
@@ -159,7 +162,7 @@ def patched_files(root: Path, series: Series) -> dict[str, bytes | None]:
                 (scratch / name).chmod((root / name).stat().st_mode & 0o777 | 0o200)
         for number, patch in enumerate(series.patches, 1):
             _apply(scratch, patch, f"patch {number}/{len(series.patches)} of {series.source}")
-        return {n: p.read_bytes() if (p := scratch / n).is_file() else None for n in touched}
+        return {name: _content(scratch / name) for name in touched}
 
 
 def _apply(scratch: Path, patch: Patch, position: str) -> None:
@@ -183,12 +186,23 @@ def _apply(scratch: Path, patch: Patch, position: str) -> None:
         )
 
 
-def _set(path: Path, data: bytes | None) -> None:
+def _content(path: Path) -> Content | None:
+    if not path.is_file():
+        return None
+    return Content(path.read_bytes(), _is_executable(path.stat()))
+
+
+def _is_executable(stat: os.stat_result) -> bool:
+    return bool(stat.st_mode & 0o100)
+
+
+def _set(path: Path, content: Content | None) -> None:
     """Give a file this content, or take it away; leave it alone when it is so already."""
-    if data is None:
+    if content is None:
         path.unlink(missing_ok=True)
-    elif not path.is_file() or path.is_symlink() or path.read_bytes() != data:
-        cache.replace(path, data)
+        return
+    if not path.is_file() or path.is_symlink() or _content(path) != content:
+        cache.replace(path, content.data, mode=0o755 if content.executable else 0o644)
 
 
 def _set_link(path: Path, link: Path) -> None:

@@ -108,11 +108,13 @@ def judge(
         return Word.INFRA
     if stock is None or patched is None:
         return Word.INCOMPLETE
-    if Outcome.SKIPPED in outcomes:
-        return Word.SKIPPED
     before, after = stock.outcome, patched.outcome
     if before is Outcome.CRASHED:
         return Word.STOCK_FAILS
+    if before is Outcome.SKIPPED and after in (Outcome.FAILED, Outcome.CRASHED):
+        return Word.BROKEN  # a skip on one side hides nothing of the other
+    if Outcome.SKIPPED in outcomes:
+        return Word.SKIPPED
     if kind is Kind.FIXES:
         if after is Outcome.PASSED:
             return Word.FIXED if before is Outcome.FAILED else Word.UNPROVEN
@@ -193,7 +195,8 @@ class Verdict:
     @property
     def good(self) -> bool:
         """Whether nothing was found."""
-        return not self.findings and not self.bad() and not self.interrupted and bool(self.cases)
+        shown = any(case.word in GOOD for case in self.cases)
+        return shown and not self.findings and not self.bad() and not self.interrupted
 
     def cross_table(self) -> dict[tuple[str, str], int]:
         """The whole table stock x patched: how often each pair of outcomes came."""
@@ -219,6 +222,8 @@ class Verdict:
             return "No case of the series ran: no verdict."
         if self.good:
             return f"The series does what it claims and nothing it touches broke: {total}."
+        if not self.bad():
+            return f"Nothing was shown of the series: {total}."
         if self.only_infra:
             return f"The series could not be judged, the machinery failed: {total}."
         return f"The series is not good: {total}."

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import scipy.stats  # noqa: F401 - once for all: pytester takes modules back, and numpy loads but once
 from hypothesis import settings
 from kseries import build, lane
 

@@ -157,7 +157,6 @@ def test_the_marks_are_registered(project: Project) -> None:
     result.stdout.fnmatch_lines(["@pytest.mark.kernel_case(*", "@pytest.mark.kernel_program(*"])
 
 
-@pytest.mark.xfail(strict=True, reason="finding: any argument called kernel is taken for ours")
 def test_an_argument_called_kernel_is_left_alone(project: Project) -> None:
     project.tests(
         "import pytest\n"
@@ -167,7 +166,6 @@ def test_an_argument_called_kernel_is_left_alone(project: Project) -> None:
     project.run(tree=None).assert_outcomes(passed=2)
 
 
-@pytest.mark.xfail(strict=True, reason="finding: any fixture called kernel is taken for ours")
 def test_a_fixture_called_kernel_is_left_alone(project: Project) -> None:
     project.tests(
         "import pytest\n@pytest.fixture\ndef kernel():\n    return 3\n"
@@ -176,7 +174,6 @@ def test_a_fixture_called_kernel_is_left_alone(project: Project) -> None:
     project.run(tree=None).assert_outcomes(passed=1)
 
 
-@pytest.mark.xfail(strict=True, reason="finding: a test called [stock] is taken for a kernel's")
 def test_an_id_called_stock_is_left_alone(project: Project) -> None:
     project.tests(
         "import pytest\n"
@@ -472,9 +469,9 @@ def test_changes(project: Project) -> None:
     text = """
 @case("changes", reason="a stuck reader now blocks")
 @program("parity")
-def test_x(kernel, kernel_run):
+def test_x(kernel_image, kernel_run):
     kernel_run.check()
-    if kernel_run.figures["backlog"] != (0 if kernel.kernel == "stock" else 40):
+    if kernel_run.figures["backlog"] != (0 if kernel_image.kernel == "stock" else 40):
         kernel_run.fail("the backlog is another")
 """
     project.tests(HEAD + text)
@@ -697,7 +694,6 @@ def test_exitfirst(project: Project) -> None:
     assert project.words() == {"test_a": "fixed", "test_b": "incomplete"}
 
 
-@pytest.mark.xfail(strict=True, reason="finding: --lf leaves the other half out")
 @pytest.mark.parametrize("where", [[], ["."]])
 def test_last_failed_runs_both_halves(project: Project, where: list[str]) -> None:
     text = KEEPS.format("wake.patched", "a", CHECK) + KEEPS.format("wake.patched|oops", "b", CHECK)

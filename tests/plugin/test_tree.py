@@ -9,7 +9,7 @@ import pytest
 from kseries.errors import DoesNotApply
 from kseries.series import Series, load
 from kseries.source import Source, resolve
-from kseries.tree import Tree, patched_files
+from kseries.tree import Content, Tree, patched_files
 
 from .fakes import (
     PATCHES,
@@ -239,7 +239,6 @@ def test_scripts_stay_executable(root: Path, tmp_path: Path) -> None:
     assert (tree.src / "scripts/kconfig/Makefile").stat().st_mode & 0o777 == 0o755
 
 
-@pytest.mark.xfail(strict=True, reason="finding: the mode of a file that comes back is lost")
 def test_a_script_that_comes_back_is_executable(root: Path, tmp_path: Path) -> None:
     (root / "scripts/kconfig/Makefile").chmod(0o755)
     tree = _synced(root)
@@ -253,7 +252,6 @@ def test_a_script_that_comes_back_is_executable(root: Path, tmp_path: Path) -> N
     assert (tree.src / "scripts/kconfig/Makefile").stat().st_mode & 0o777 == 0o755
 
 
-@pytest.mark.xfail(strict=True, reason="finding: the mode of a new file is lost")
 def test_a_new_script_is_executable(root: Path, tmp_path: Path) -> None:
     patch = (
         "diff --git a/scripts/new.sh b/scripts/new.sh\nnew file mode 100755\n"
@@ -297,7 +295,7 @@ def test_a_repository_around_is_not_found(
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     root = make_tree(tmp_path / "linux")
-    assert patched_files(root, series)["drivers/net/ring.c"] == PATCHED_RING.encode()
+    assert patched_files(root, series)["drivers/net/ring.c"] == Content(PATCHED_RING.encode())
 
 
 RENAME = """\
@@ -315,7 +313,7 @@ rename to drivers/net/moved.c
 def test_a_rename(root: Path, tmp_path: Path) -> None:
     assert patched_files(root, _one(tmp_path, RENAME)) == {
         "drivers/net/old.c": None,
-        "drivers/net/moved.c": TREE["drivers/net/old.c"].encode(),
+        "drivers/net/moved.c": Content(TREE["drivers/net/old.c"].encode()),
     }
 
 

@@ -31,9 +31,9 @@ VARIATIONS = ("--warm-up 200", "--warm-up 207", "--warm-up 333")
 @pytest.mark.parametrize("reader", ["read", "vhost"])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_cost(
-    kernel: Image, kernel_run: Run, threads: int, reader: str, qdisc: str, count: int
+    kernel_image: Image, kernel_run: Run, threads: int, reader: str, qdisc: str, count: int
 ) -> None:
     kernel_run.check()
     drops = kernel_run.samples("driver_drops")
-    if kernel.kernel == PATCHED and any(drops):
+    if kernel_image.kernel == PATCHED and any(drops):
         kernel_run.fail(f"the driver dropped {drops} frames of pktgen's, with a qdisc there")

@@ -24,59 +24,69 @@ def write(verdict: Verdict, folder: Path) -> None:
             cases += [_finding(f.kind, f.message, infra=f.infra) for f in verdict.findings]
         if cases:
             kernel = next((k for k in verdict.kernels if k.name == name), None)
-            facts = {"lane": verdict.lane, "verdict": verdict.sentence()}
+            facts = {"lane": verdict.lane, "verdict": _clean(verdict.sentence())}
             if kernel:
                 facts |= {"release": kernel.release, "image": kernel.key}
             suites.append(TestSuite(name, cases, properties=facts))
     text = to_xml_report_string(suites, prettyprint=True)
-    cache.replace(folder / "junit.xml", _NOT_XML.sub("?", text).encode())
+    cache.replace(folder / "junit.xml", text.encode())
+
+
+def _clean(text: str) -> str:
+    return _NOT_XML.sub("?", text)
 
 
 def _tests(case: Case, half: Half) -> list[TestCase]:
-    """Make a test case for each subtest; one for the half where there is none."""
+    """Make a test case for each subtest; one for the half where they do not tell what is bad."""
     group = case.name.replace("/", ".").replace(".py::", ".")
-    bad = case.word not in GOOD | NEUTRAL
-    expected = case.kind is Kind.FIXES and half.kernel == STOCK
+    message = _clean(half.message)
+    expected = case.kind is Kind.FIXES and half.kernel == STOCK and half.outcome is Outcome.FAILED
     tests = []
-    told = False
+    told = False  # whether a subtest says already what is bad
     for subtest in half.subtests:
-        test = TestCase(subtest["name"], group, half.duration_s / len(half.subtests))
+        name = _clean(subtest["name"])
+        test = TestCase(name, group, half.duration_s / len(half.subtests))
         if subtest["status"] == "skipped":
-            test.add_skipped_info(subtest["detail"] or "skipped by the program")
+            test.add_skipped_info(_clean(subtest["detail"]) or "skipped by the program")
+        elif subtest["status"] != "passed" and expected:
+            test.add_skipped_info(f"fails on stock, as it must: {case.reason}")
         elif subtest["status"] != "passed":
             told = True
-            if expected and not bad:
-                test.add_skipped_info(f"fails on stock, as it must: {case.reason}")
-            else:
-                test.add_failure_info(f"{case.word}: {subtest['name']}", half.message)
+            test.add_failure_info(f"{case.word}: {name}", message)
         tests.append(test)
-    if not tests or (bad and not told and _is_to_blame(case, half)):
+    bad = case.word not in GOOD | NEUTRAL and not told and _is_to_blame(case, half, expected)
+    if bad or not tests:
         whole = TestCase("the whole program", group, half.duration_s)
         if half.outcome is Outcome.SKIPPED:
-            whole.add_skipped_info(half.message or "skipped")
+            whole.add_skipped_info(message or "skipped")
         elif bad and half.outcome is Outcome.INFRA:
-            whole.add_error_info("infra: the machinery failed, not the kernel", half.message)
+            whole.add_error_info("infra: the machinery failed, not the kernel", message)
         elif bad:
-            whole.add_failure_info(f"{case.word}", half.message or _why(case))
+            whole.add_failure_info(f"{case.word}", _why(case) or message)
         tests.append(whole)
     return tests
 
 
-def _is_to_blame(case: Case, half: Half) -> bool:
+def _is_to_blame(case: Case, half: Half, expected: bool) -> bool:
     """Whether the bad verdict shows at this half: where it failed, or passed and must not."""
+    if case.word is Word.INCOMPLETE:
+        return True
     if half.outcome is Outcome.PASSED:
-        return case.word in (Word.UNPROVEN, Word.INCOMPLETE) and half.kernel == STOCK
-    return True
+        return case.word is Word.UNPROVEN and half.kernel == STOCK
+    return not expected
 
 
 def _why(case: Case) -> str:
     if case.word is Word.UNPROVEN:
         return "a *fixes* case passed on stock: it shows nothing"
-    return "the other half of this case did not run in this session"
+    if case.word is Word.INCOMPLETE:
+        return "the other half of this case did not run in this session"
+    return ""
 
 
 def _finding(kind: str, message: str, *, infra: bool) -> TestCase:
     test = TestCase(kind, "series")
+    message = _clean(message)
     if infra:
         test.add_error_info(message.splitlines()[0], message)
     else:

@@ -34,13 +34,15 @@ def render(verdict: Verdict, name: str) -> str:
         autoescape=False,  # plain text and Markdown, no HTML
     )
     environment.filters["wrap"] = _wrap
+    environment.filters["wrap_lines"] = lambda text: "\n".join(map(_wrap_line, text.splitlines()))
     environment.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("\n", " ")
     bad = verdict.bad()
     rows = table.rows(verdict)
     return environment.get_template(f"{name}.jinja").render(
         verdict=verdict,
         rows=rows,
-        table=table.text(rows, width=_COLUMNS - 2),
+        patches=table.patches(verdict),
+        table=table.text(rows, narrow=True),
         bad=[(table.short(case), case.word, table.first_line(case)) for case in bad[:_MOST_SHOWN]],
         more=max(0, len(bad) - _MOST_SHOWN),
         measured=[
@@ -53,6 +55,12 @@ def render(verdict: Verdict, name: str) -> str:
 
 def _template(name: str) -> str:
     return resources.files("kseries").joinpath("report/templates", name).read_text()
+
+
+def _wrap_line(line: str) -> str:
+    """Wrap one line of a message; what continues it keeps its indent."""
+    indent = " " * (len(line) - len(line.lstrip()))
+    return _wrap(line, indent)
 
 
 def _wrap(text: str, indent: str = "") -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..verdict import Case, Half, Verdict
+from ..verdict import Case, Half, Verdict, Word
+
+# Leaves 44 of a mail's 72 columns for the counts.
+_LONGEST_NAME = 26
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,11 @@ class Row:
 def short(case: Case) -> str:
     """Name a case without its file: test_no_drops[tap-read-fq_codel-64]."""
     return case.name.rpartition("::")[2]
+
+
+def patches(verdict: Verdict) -> str:
+    """Say how many patches the series has."""
+    return f"{len(verdict.patches)} patch{'es' if len(verdict.patches) != 1 else ''}"
 
 
 def rows(verdict: Verdict) -> list[Row]:
@@ -50,29 +59,36 @@ def case_row(case: Case) -> Row:
     return Row(short(case), case.kind.value, 1, halves[0], halves[1], case.word.value)
 
 
-def text(table: Sequence[Row], *, width: int = 0) -> list[str]:
-    """Lay rows out as plain text; `width` 0 is as wide as it needs, else names are cut to fit."""
+def text(table: Sequence[Row], *, narrow: bool = False) -> list[str]:
+    """Lay rows out as plain text; `narrow` for a mail: a count a line, long names on their own."""
     head = ("test", "kind", "stock", "patched", "verdict")
-    cells = [head] + [(r.test, r.kind, r.stock, r.patched, r.verdict) for r in table]
-    widths = [max(len(row[column]) for row in cells) for column in range(5)]
-    if width:
-        spare = width - sum(widths[1:]) - 2 * 4
-        widths[0] = max(12, min(widths[0], spare))
-    return [
-        "  ".join(cell[:w].ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    ]
+    rows = [head] + [(r.test, r.kind, r.stock, r.patched, r.verdict) for r in table]
+    cells = [[cell.split(", ") if narrow else [cell] for cell in row] for row in rows]
+    longest = _LONGEST_NAME if narrow else max(len(row[0]) for row in rows)
+    widths = [max(len(piece) for row in cells for piece in row[column]) for column in range(5)]
+    widths[0] = min(widths[0], longest)
+    gap = " " if narrow else "  "
+    lines = []
+    for row in cells:
+        if len(row[0][0]) > longest:
+            lines.append(row[0][0])
+            row[0] = [""]
+        for pieces in itertools.zip_longest(*row, fillvalue=""):
+            padded = (piece.ljust(width) for piece, width in zip(pieces, widths, strict=True))
+            lines.append(gap.join(padded).rstrip())
+    return lines
 
 
 def first_line(case: Case) -> str:
     """Say in one line what is wrong with a bad case."""
+    if case.word is Word.INCOMPLETE and case.comparison is None:
+        return "its other half did not run in this session"
     for half in (case.patched, case.stock):
         if half and half.message:
             return half.message.splitlines()[0]
-    return {
-        "unproven": "it passed on stock: it shows nothing",
-        "incomplete": "its other half did not run in this session",
-    }.get(case.word.value, case.word.value)
+    if case.word is Word.UNPROVEN:
+        return "it passed on stock: it shows nothing"
+    return case.word.value
 
 
 def _tally(halves: Sequence[Half | None]) -> str:

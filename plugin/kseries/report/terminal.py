@@ -21,7 +21,7 @@ def print_summary(
     """Print the table, what is bad, what was measured, and the verdict with how to get it again."""
     out.section("kernel series")
     dirty = ", with uncommitted changes" if verdict.dirty else ""
-    out.write_line(f"series: {verdict.series} ({len(verdict.patches)} patches)")
+    out.write_line(f"series: {verdict.series} ({table.patches(verdict)})")
     out.write_line(f"tree:   {verdict.tree}{dirty}")
     out.write_line(f"lane:   {verdict.lane} ({verdict.lane_reason}); {verdict.qemu}")
     if verdict.cases:
