@@ -2,7 +2,7 @@
 # `make run` judges the bundled series; `make test` checks this project. Both install what they need.
 
 # The kernel tree under test: the distribution's source package where it has one.
-RELEASE ?= v6.12.60
+RELEASE ?= v6.12.117
 TREE ?= $(if $(wildcard /usr/src/linux-source-6.12.tar.xz),debian,$(RELEASE))
 SERIES ?= patches
 # More options for pytest, such as PYTEST_ARGS="-n 2 -k vhost".
