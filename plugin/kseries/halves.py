@@ -124,6 +124,7 @@ def _carried(
     if run is not None:
         half.command, half.lane, half.console = run.command, run.lane, run.console_log
         half.guest_ms, half.figures = run.guest_ms, run.figures
+        half.duration_s = run.guest_ms / 1000  # the program ran in the set-up, not in this phase
         half.subtests = [
             {"name": f"{name}{r.name}", "status": r.status.name.lower(), "detail": r.detail}
             for name, report_ in run.named_reports()
