@@ -191,9 +191,10 @@ def _unpacked(tarball: Path, name: str, progress: Progress) -> Source:
                 )
                 if done.returncode:
                     free = shutil.disk_usage(fresh).free >> 20
+                    said = "\n".join(f"    {line}" for line in done.stderr.splitlines()[-3:])
                     raise InfraError(
-                        f"unpacking {tarball} failed ({free} MiB left on the disk):"
-                        f" {done.stderr.strip()[-300:]}"
+                        f"unpacking {tarball} failed, {free} MiB are left on the disk of"
+                        f" {cache.root()}:\n{said}"
                     )
                 fresh.chmod(0o755)
                 fresh.replace(root)
