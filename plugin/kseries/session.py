@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from . import initramfs, series, source, tree
+from . import cache, initramfs, series, source, tree
 from .build import Builder, Image, compiler
 from .console import decode
 from .errors import DoesNotBoot, GuestCrashed, InfraError, UsageProblem
@@ -87,6 +87,7 @@ class KernelSession:
             )
         qemu_version()
         compiler()
+        cache.need_space()
         for fragment in self.settings.fragments:
             if not fragment.is_file():
                 raise UsageProblem(f"--kernel-config={fragment}: no such config fragment")
