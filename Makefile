@@ -38,7 +38,7 @@ lint: setup
 	.venv/bin/mypy
 
 test-plugin: setup
-	$(PYTEST) tests/plugin
+	$(PYTEST) tests/plugin tests/model
 
 # The tree's own checkpatch, on the patches and on the C that is ours.
 checkpatch: setup

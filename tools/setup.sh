@@ -67,7 +67,7 @@ install_with_apt() {
 
 name_what_is_missing() {
 	missing=
-	for tool in bc ld bison flex gcc git depmod make perl xz qemu-system-x86_64; do
+	for tool in bc ld bison flex gcc git depmod make perl xz qemu-system-x86_64 spin; do
 		command -v "$tool" >/dev/null || PATH=$PATH:/sbin:/usr/sbin command -v "$tool" >/dev/null ||
 			missing="$missing $tool"
 	done
