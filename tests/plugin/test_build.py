@@ -14,7 +14,7 @@ from kseries.tree import Tree
 
 from .fakes import DATA, Remembering, make_series, make_tree, write_files
 
-SRC = Path("/cache/work/0123456789abcdef/src")
+SRC = Path("/cache/trees/0123456789abcdef/src")
 ERROR = (
     "drivers/net/tun.c:1321:36: error: \u2018queue\u2019 undeclared (first use in this function)"
 )

@@ -11,6 +11,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from kseries.session import KernelSession
 
 from .conftest import ROOT
 from .fakes import FIRST, STRAY, make_series, make_tree, write_files
@@ -140,6 +141,52 @@ def test_without_a_tree_and_kernel_tests_nothing_is_said(project: Project) -> No
     result = project.run(tree=None)
     assert result.ret == 0
     assert "kseries:" not in result.stdout.str()
+
+
+SESSION_FIXTURES = ["kernel_session", "kernel_tree", "kernel_series"]
+OF_THE_TREE = """\
+import pytest
+
+@pytest.fixture
+def mine({fixture}):
+    return {fixture}
+
+def test_direct({fixture}):
+    pass
+
+def test_indirect(mine):
+    pass
+
+def test_plain():
+    pass
+"""
+
+
+@pytest.mark.parametrize("fixture", SESSION_FIXTURES)
+def test_without_a_tree_tests_of_its_source_are_left_out(project: Project, fixture: str) -> None:
+    project.tests(OF_THE_TREE.format(fixture=fixture))
+    result = project.run(tree=None)
+    result.assert_outcomes(passed=1, deselected=2)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["kseries: 2 tests need a kernel and were left out; *"])
+
+
+@pytest.mark.parametrize("fixture", SESSION_FIXTURES)
+def test_tests_of_the_trees_source_build_nothing(
+    project: Project, monkeypatch: pytest.MonkeyPatch, fixture: str
+) -> None:
+    monkeypatch.setattr(KernelSession, "prepare", lambda _: pytest.fail("it prepares"))
+    project.tests(OF_THE_TREE.format(fixture=fixture))
+    result = project.run()
+    result.assert_outcomes(passed=3)
+    assert result.ret == 0
+    assert not (project.report / "verdict.json").exists()
+
+
+def test_a_failing_test_of_the_trees_source_fails_the_run(project: Project) -> None:
+    project.tests("def test_bad(kernel_tree):\n    assert not kernel_tree\n")
+    assert project.run().ret == 1
+    assert not (project.report / "verdict.json").exists()
 
 
 def test_the_tree_can_come_from_the_ini_file(project: Project) -> None:
