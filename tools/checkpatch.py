@@ -22,7 +22,8 @@ def main() -> int:
     base = ["perl", str(tree / "scripts/checkpatch.pl"), f"--root={tree}", "--strict"]
     base += ["--terse", "--no-summary"]
     patches = sorted((TOP / "patches").glob("[0-9]*.patch"))
-    ours = sorted([*TOP.glob("kselftests/**/*.[ch]"), *TOP.glob("plugin/kseries/agent/*.c")])
+    folders = ("kselftests", "plugin/kseries/agent", "tests/series/ptr_ring")
+    ours = sorted(path for folder in folders for path in (TOP / folder).glob("**/*.[ch]"))
     failed = False
     for arguments in ([*map(str, patches)], ["-f", *map(str, ours)]):
         # It leaves a file in the folder it runs in, and takes a repository there for its own.

@@ -12,6 +12,7 @@ from .session import KEY
 from .verdict import KERNELS, STOCK, Kind
 
 KERNEL_FIXTURE = "kernel_image"
+SESSION_FIXTURE = "kernel_session"
 _HALF = re.compile(rf"\[({'|'.join(KERNELS)})(?=[-\]])")
 _PARAMS = re.compile(r"\{(\w+(?:\.\w+)?)\}")
 
@@ -19,6 +20,14 @@ _PARAMS = re.compile(r"\{(\w+(?:\.\w+)?)\}")
 def is_half(item: pytest.Item) -> bool:
     """Whether a test is one half of a case: it uses a kernel of ours, directly or not."""
     return KERNEL_FIXTURE in getattr(item, "fixturenames", ())
+
+
+def needs_tree(item: pytest.Item) -> bool:
+    """Whether a test runs only with a tree: it uses a fixture of ours, all of which rest on one.
+
+    Such a test is a half where it uses a kernel; else it is a plain test.
+    """
+    return is_half(item) or SESSION_FIXTURE in getattr(item, "fixturenames", ())
 
 
 def kernel_of(nodeid: str) -> str | None:
@@ -139,9 +148,9 @@ class Collection:
     ) -> Generator[None]:
         """Leave kernel tests out without a tree; else bring halves in and put them side by side."""
         if config.stash.get(KEY, None) is None:
-            left_out = [item for item in items if is_half(item)]
+            left_out = [item for item in items if needs_tree(item)]
             if left_out:
-                items[:] = [item for item in items if not is_half(item)]
+                items[:] = [item for item in items if not needs_tree(item)]
                 config.hook.pytest_deselected(items=left_out)
                 config.stash[LEFT_OUT] = len(left_out)
             return (yield)

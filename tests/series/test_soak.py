@@ -20,7 +20,7 @@ def test_soak(kernel_run: Run, dev: str, reader: str, length: int, senders: int)
 # With one slot every frame is a chance to lose a wake: the likeliest place to see it happen.
 @pytest.mark.kernel_case("fixes", reason="the driver drops what a reader is too slow for")
 @pytest.mark.kernel_program(PROGRAM + " --seed {seed}")
-@pytest.mark.parametrize("seed", [2, 3, 4])
+@pytest.mark.parametrize("seed", [2, 3])
 @pytest.mark.parametrize("senders", [1, 2])
 @pytest.mark.parametrize("length", [1])
 @pytest.mark.parametrize("reader", ["read"])
