@@ -166,7 +166,7 @@ class Builder:
             "KBUILD_OUTPUT",
         ):
             environment.pop(name, None)  # we may run below `make test`
-        count, total = 0, self._last_count()
+        count, total = 0, self._last_count() if "bzImage" in targets else 0
         with self._log.open("w") as log:
             process = subprocess.Popen(
                 command,
@@ -189,7 +189,7 @@ class Builder:
                 status = process.wait()
             finally:
                 _end(process)
-        if status == 0 and count > total:
+        if status == 0 and "bzImage" in targets and count > total:
             cache.replace(self._obj / "objects", str(count).encode())
         return status
 

@@ -12,4 +12,4 @@ from ..verdict import Verdict
 def write(verdict: Verdict, folder: Path) -> None:
     """Write FOLDER/verdict.json; its schema is docs/verdict.schema.json."""
     text = json.dumps(verdict.to_json(), indent=1, ensure_ascii=False)
-    cache.replace(folder / "verdict.json", text.encode() + b"\n")
+    cache.replace(folder / "verdict.json", text.encode(errors="replace") + b"\n")

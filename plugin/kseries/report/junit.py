@@ -29,7 +29,7 @@ def write(verdict: Verdict, folder: Path) -> None:
                 facts |= {"release": kernel.release, "image": kernel.key}
             suites.append(TestSuite(name, cases, properties=facts))
     text = to_xml_report_string(suites, prettyprint=True)
-    cache.replace(folder / "junit.xml", text.encode())
+    cache.replace(folder / "junit.xml", text.encode(errors="replace"))
 
 
 def _clean(text: str) -> str:

@@ -20,7 +20,7 @@ _MOST_SHOWN = 10
 def write(verdict: Verdict, folder: Path) -> None:
     """Write FOLDER/review.txt and FOLDER/review.md."""
     for name in ("review.txt", "review.md"):
-        cache.replace(folder / name, render(verdict, name).encode())
+        cache.replace(folder / name, render(verdict, name).encode(errors="replace"))
 
 
 def render(verdict: Verdict, name: str) -> str:
