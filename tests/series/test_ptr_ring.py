@@ -50,7 +50,7 @@ LONGEST = 70
 TOO_LONG = 1 << 20  # more pointers than kmalloc gives
 # Random, since each run that finds nothing has then still looked at something new; a failure
 # prints the steps that led to it. Deadlines would only measure busy machines.
-SETTINGS = settings(max_examples=50, stateful_step_count=30, deadline=None, database=None)
+SETTINGS = settings(max_examples=60, stateful_step_count=30, deadline=None, database=None)
 
 # A check takes a second or two, and the search for a short example of a failure some more.
 CPU_S = 60
@@ -315,6 +315,20 @@ class Pair:
         assert self._take_destroyed() == expected
         self.look(self)
 
+    def go_to(self, offset: int) -> None:
+        """Produce and consume until the head is there."""
+        while self.model.head != offset:
+            self.produce()
+            self.consume()
+
+    def fill(self) -> None:
+        while self.produce():
+            pass
+
+    def drain(self) -> None:
+        while self.consume() is not None:
+            pass
+
     def must_be_same(self) -> None:
         """Hold all that can be seen of the ring against the model."""
         assert self.calls.ring_size(self.ring) == self.model.size
@@ -376,21 +390,39 @@ def walk(library: Library, look: Look) -> None:
     for size in range(LONGEST + 1):
         pair = Pair(library, size, look)
         for offset in range(size):
-            while pair.model.head != offset:
-                pair.produce()
-                pair.consume()
-            while pair.produce():
-                pass
+            pair.go_to(offset)
+            pair.fill()
             pair.must_be_same()
             batch = pair.consume_batched(offset + 1)
             pair.produce()  # in the way of one of the batch, where it finds room
             pair.unconsume(batch)
             pair.must_be_same()
-            while pair.consume() is not None:
-                pass
+            pair.drain()
             pair.must_be_same()
         assert pair.produce() == (size > 0)
         pair.close()
+
+
+def resizes(library: Library, look: Look) -> None:
+    """Give a ring of every size every other size, from offsets and fillings that vary."""
+    pair = Pair(library, 0, look)
+    sizes = range(LONGEST + 1)
+    for size, (other, multiple) in itertools.product(
+        sizes, zip(sizes, itertools.cycle((False, True)))
+    ):
+        pair.resize(size)
+        pair.go_to(other % size if size else 0)
+        pair.fill()
+        pair.consume_batched(other // 2)
+        pair.resize(other, multiple=multiple)
+        pair.must_be_same()
+        pair.consume()
+        pair.must_be_same()
+        pair.fill()
+        pair.must_be_same()
+        pair.drain()
+        pair.must_be_same()
+    pair.close()
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -438,9 +470,13 @@ class AnyOrder(RuleBasedStateMachine):
     def unconsume_others(self, count: int) -> None:
         self.pair.unconsume([self.pair.fresh() for _ in range(count)])
 
-    @rule(size=sizes | st.just(TOO_LONG), multiple=st.booleans())
+    @rule(size=sizes, multiple=st.booleans())
     def resize(self, size: int, multiple: bool) -> None:
         self.pair.resize(size, multiple=multiple)
+
+    @rule(multiple=st.booleans())
+    def resize_beyond_memory(self, multiple: bool) -> None:
+        self.pair.resize(TOO_LONG, multiple=multiple)
 
     @rule(size=sizes)
     def replace(self, size: int) -> None:
@@ -499,6 +535,10 @@ def apart(library: Library, check: Check, look: Look) -> None:
 
 def test_every_size_and_offset(library: Library) -> None:
     apart(library, walk, nothing)
+
+
+def test_every_size_to_every_size(library: Library) -> None:
+    apart(library, resizes, nothing)
 
 
 def test_any_order(library: Library) -> None:
