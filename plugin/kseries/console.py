@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -147,9 +146,3 @@ def decode(log: Path, vmlinux: Path, src: Path) -> Path:
         decoded.unlink(missing_ok=True)
         return log
     return decoded
-
-
-def excerpt(text: str, keep: Callable[[str], bool], lines: int) -> str:
-    """Return the last `lines` lines of `text` that `keep` likes, indented for a message."""
-    kept = [line.rstrip() for line in text.splitlines() if keep(line)]
-    return "\n".join(f"    {line}" for line in kept[-lines:]) or "    (the console is empty)"

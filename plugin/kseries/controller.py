@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import time
+from collections.abc import Callable
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -28,7 +29,6 @@ class Controller:
         self._halves: dict[str, dict[str, object]] = {}
         self._findings: list[Finding] = []
         self._verdict: Verdict | None = None
-        self._wants_kernels = False
         self._began = time.monotonic()
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -39,12 +39,7 @@ class Controller:
         if session.config.option.collectonly:
             return
         shutil.rmtree(self._session.settings.report / "logs", ignore_errors=True)
-        try:
-            self._session.check()
-        except UsageProblem as error:
-            raise pytest.UsageError(str(error)) from error
-        except KseriesError as error:
-            self._find(error)
+        self._done(self._session.check)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
@@ -52,20 +47,16 @@ class Controller:
         if session.config.option.collectonly:
             return None
         distributed = session.config.pluginmanager.has_plugin("dsession")
-        self._wants_kernels = distributed or any(map(is_half, session.items))
-        if self._findings and self._wants_kernels:
-            return True
-        if not self._wants_kernels or session.testsfailed:
+        if not distributed and not any(map(is_half, session.items)):
             return None
-        try:
-            self._session.prepare()
-            if distributed:
-                self._session.close()  # the workers boot guests of their own
-        except UsageProblem as error:
-            raise pytest.UsageError(str(error)) from error
-        except KseriesError as error:
-            self._find(error)
+        if self._findings:
             return True
+        if session.testsfailed:
+            return None
+        if not self._done(self._session.prepare):
+            return True
+        if distributed:
+            self._session.close()  # the workers boot guests of their own
         return None
 
     @pytest.hookimpl(optionalhook=True)
@@ -106,9 +97,17 @@ class Controller:
                 self._verdict, terminalreporter, self._session.settings.report, verbose=verbose
             )
 
-    def _find(self, error: KseriesError) -> None:
-        kind = type(error).__name__ if isinstance(error, SeriesFinding) else "infra"
-        self._findings.append(Finding(kind, str(error), getattr(error, "patch", None)))
+    def _done(self, step: Callable[[], None]) -> bool:
+        """Take a step of the session; what stops it is a usage error or becomes a finding."""
+        try:
+            step()
+        except UsageProblem as error:
+            raise pytest.UsageError(str(error)) from error
+        except KseriesError as error:
+            kind = type(error).__name__ if isinstance(error, SeriesFinding) else "infra"
+            self._findings.append(Finding(kind, str(error), getattr(error, "patch", None)))
+            return False
+        return True
 
     def _make_verdict(self, interrupted: bool) -> Verdict:
         session = self._session

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 _VERSION = re.compile(r"^(?:KTAP version 1|TAP version 1[34])$")
@@ -152,11 +152,3 @@ def parse(lines: Iterable[str]) -> Report:
     for line in lines:
         parser.feed(line)
     return parser.close()
-
-
-def render(report: Report) -> Iterator[str]:
-    """Yield a report's results for people, the failures with their details."""
-    marks = {Status.PASSED: "ok", Status.SKIPPED: "skipped", Status.FAILED: "not ok"}
-    for result in report.results:
-        detail = f": {result.detail}" if result.detail else ""
-        yield f"{marks.get(result.status, result.status.name)}: {result.name}{detail}"

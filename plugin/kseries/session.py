@@ -36,6 +36,7 @@ class KernelSession:
         self.settings = settings
         self.progress = progress
         self.worker = worker
+        self._images: dict[str, Image] = {}
         self._guests: dict[str, Guest] = {}
         self._boots = 0
         self._measured: dict[str, dict[str, tuple[list[Ran], Guest]]] = {}
@@ -113,10 +114,10 @@ class KernelSession:
 
     def image(self, kernel: str) -> Image:
         """Return the image of `kernel` (stock or patched), built unless it is cached."""
-        known: dict[str, Image] = self.__dict__.setdefault("_images", {})
-        if kernel not in known:
-            known[kernel] = self.builder.image(kernel, self.series if kernel == PATCHED else None)
-        return known[kernel]
+        if kernel not in self._images:
+            wanted = self.series if kernel == PATCHED else None
+            self._images[kernel] = self.builder.image(kernel, wanted)
+        return self._images[kernel]
 
     def guest(self, kernel: str) -> Guest:
         """Return this process's guest of `kernel`, booted, or booted anew after a crash."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kseries.console import FATAL, Scanner, Splat, decode, excerpt
+from kseries.console import FATAL, Scanner, Splat, decode
 
 from .fakes import DATA
 
@@ -228,12 +228,6 @@ def test_a_trace_without_lines_is_better_than_none(tmp_path: Path, script: str |
         (tmp_path / "scripts/decode_stacktrace.sh").write_text(script)
     assert decode(log, tmp_path / "vmlinux", tmp_path) == log
     assert not (tmp_path / "console-x.decoded.log").exists()
-
-
-def test_excerpt_keeps_the_last_lines_it_likes() -> None:
-    text = "one\ntwo \nthree\nfour\n"
-    assert excerpt(text, lambda line: "o" in line, 2) == "    two\n    four"
-    assert excerpt("", bool, 2) == "    (the console is empty)"
 
 
 def test_no_recording_names_this_machine() -> None:
