@@ -48,7 +48,7 @@ test-full: setup
 	$(PYTEST) tests/series $(KERNEL) --full-matrix $(PYTEST_ARGS)
 
 test-mutants: setup
-	.venv/bin/python tools/mutants.py $(TREE) $(PYTEST_ARGS)
+	.venv/bin/python tools/mutants.py $(TREE) $(MUTANTS) $(PYTEST_ARGS)
 
 clean:
 	rm -rf report .venv .pytest_cache .mypy_cache .ruff_cache

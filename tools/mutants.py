@@ -1,50 +1,100 @@
-"""Judge every mutant of the bundled series: the series with one known bug must not come out good.
+"""Judge the mutants of the bundled series: each is the series with one known bug.
 
-Usage: mutants.py TREE [PYTEST OPTION ...]
+Usage: mutants.py TREE [--only NAME ...] [--whole] [PYTEST OPTION ...]
 
-Each patches/mutants/NAME.patch is put on top of the series in a folder of its own, and the
-tests of the series run on it as on any other. A mutant that comes out good has survived.
+Each patches/mutants/NAME.patch is put on top of the series in a folder of its own, and the tests
+that its header names (or with --whole all tests of the series) run on it as on any other series.
+A mutant that comes out good has survived.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent
+PATCHES = TOP / "patches"
+RED = ("broken", "unfixed", "regressed")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """What the `# Key: value` lines at the top of a mutant say."""
+
+    path: Path
+    points: tuple[int, ...]  # of the list of requirements, which patches/README.md answers
+    tests: tuple[str, ...]  # pytest arguments: what must turn red
+    config: str | None  # a kernel config by name, where only such a kernel can tell
+
+    @property
+    def name(self) -> str:
+        """The file's name, without its suffix."""
+        return self.path.stem
+
+
+def read(path: Path) -> Mutant:
+    """Read the header of a mutant; ValueError when it does not say what it must."""
+    lines = path.read_text().splitlines()
+    said = dict(m.groups() for line in lines if (m := re.match(r"# (\w+): +(\S.*)", line)))
+    if said.get("Mutant") != path.stem or not {"Point", "Tests"} <= said.keys():
+        raise ValueError(f"{path}: needs '# Mutant: {path.stem}', '# Point: N' and '# Tests: …'")
+    points = tuple(int(number) for number in said["Point"].split(","))
+    return Mutant(path, points, tuple(shlex.split(said["Tests"])), said.get("Config"))
+
+
+def read_all() -> list[Mutant]:
+    """Return all mutants, by name."""
+    return [read(path) for path in sorted((PATCHES / "mutants").glob("*.patch"))]
 
 
 def main() -> int:
     """Return 1 when a mutant survives or could not be judged."""
-    tree, *options = sys.argv[1:]
+    parser = argparse.ArgumentParser(description="Judge the mutants of the bundled series.")
+    parser.add_argument("tree")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="these mutants, not all")
+    parser.add_argument("--whole", action="store_true", help="all tests, not the named ones")
+    args, options = parser.parse_known_args()
+    mutants = read_all()
+    if args.only:
+        unknown = set(args.only) - {mutant.name for mutant in mutants}
+        if unknown:
+            parser.error(f"no such mutant: {', '.join(sorted(unknown))}")
+        mutants = [mutant for mutant in mutants if mutant.name in args.only]
     survivors = 0
-    for mutant in sorted((TOP / "patches/mutants").glob("*.patch")):
+    for mutant in mutants:
         began = time.monotonic()
-        word, killers = _judge(mutant, tree, options)
+        word, killers = _judge(mutant, args.tree, args.whole, options)
         survivors += word != "killed"
-        print(f"{word:8} {mutant.stem:28} {time.monotonic() - began:5.0f} s  {killers}", flush=True)
+        print(f"{word:8} {mutant.name:28} {time.monotonic() - began:5.0f} s  {killers}", flush=True)
+    print(f"{len(mutants) - survivors} of {len(mutants)} mutants killed")
     return int(survivors > 0)
 
 
-def _judge(mutant: Path, tree: str, options: list[str]) -> tuple[str, str]:
-    """Run the tests on one mutant: (killed, survived or broken; by which tests)."""
+def _judge(mutant: Mutant, tree: str, whole: bool, options: list[str]) -> tuple[str, str]:
+    """Run tests on one mutant: (killed, SURVIVED or broken; by which tests)."""
     with tempfile.TemporaryDirectory(prefix="kseries-mutant-") as folder:
         series = Path(folder) / "patches"
-        shutil.copytree(
-            TOP / "patches", series, ignore=shutil.ignore_patterns("mutants", "designs")
-        )
-        shutil.copy(mutant, series)
+        shutil.copytree(PATCHES, series, ignore=shutil.ignore_patterns("mutants", "designs"))
+        shutil.copy(mutant.path, series)
         with (series / "series").open("a") as order:
-            order.write(f"{mutant.name}\n")
-        report = TOP / "report/mutants" / mutant.stem
-        command = [sys.executable, "-m", "pytest", "tests/series", f"--kernel-tree={tree}"]
+            order.write(f"{mutant.path.name}\n")
+        report = TOP / "report/mutants" / mutant.name
+        command = [sys.executable, "-m", "pytest", f"--kernel-tree={tree}"]
+        command += ["tests/series"] if whole else mutant.tests
         command += [f"--kernel-series={series}", f"--kernel-report={report}", *options]
+        if mutant.config:
+            command += [f"--kernel-config={mutant.config}"]
         log = report.with_suffix(".log")
+        shutil.rmtree(report, ignore_errors=True)
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("w") as out:
             status = subprocess.run(command, cwd=TOP, stdout=out, stderr=out).returncode
@@ -54,13 +104,13 @@ def _judge(mutant: Path, tree: str, options: list[str]) -> tuple[str, str]:
             return "broken", f"exit status {status}, no verdict: {log}"
     if verdict["good"]:
         return "SURVIVED", f"see {log}"
-    if verdict["infra_only"] or verdict["findings"]:
+    red = [case for case in verdict["cases"] if case["verdict"] in RED]
+    if not red:
         return "broken", verdict["sentence"]
     tests: dict[str, int] = {}
-    for case in verdict["cases"]:
-        if case["verdict"] in ("broken", "unfixed", "regressed"):
-            name = case["name"].rpartition("::")[2].partition("[")[0]
-            tests[name] = tests.get(name, 0) + 1
+    for case in red:
+        name = case["name"].rpartition("::")[2].partition("[")[0]
+        tests[name] = tests.get(name, 0) + 1
     return "killed", ", ".join(f"{name} ({count})" for name, count in tests.items())
 
 
