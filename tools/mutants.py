@@ -44,7 +44,7 @@ class Mutant:
 def read(path: Path) -> Mutant:
     """Read the header of a mutant; ValueError when it does not say what it must."""
     lines = path.read_text().splitlines()
-    said = dict(m.groups() for line in lines if (m := re.match(r"# (\w+): +(\S.*)", line)))
+    said = {m[1]: m[2] for line in lines if (m := re.match(r"# (\w+): +(\S.*)", line))}
     if said.get("Mutant") != path.stem or not {"Point", "Tests"} <= said.keys():
         raise ValueError(f"{path}: needs '# Mutant: {path.stem}', '# Point: N' and '# Tests: …'")
     points = tuple(int(number) for number in said["Point"].split(","))
