@@ -19,6 +19,7 @@
 #include "choice.h"
 #include "ktap.h"
 #include "load.h"
+#include "mark.h"
 #include "netdev.h"
 #include "pktgen.h"
 #include "qdisc.h"
@@ -232,8 +233,10 @@ static void measure(struct rate *ra)
 	lost = dev.tx_dropped;
 	qdisc_read(ra->bench.dev, &before);
 	activity_read(&start);
+	mark_begin();
 	if (!ra->stalled)
 		run(ra, ra->count);
+	mark_end();
 	activity_read(&end);
 	qdisc_read(ra->bench.dev, &after);
 	netdev_stats(ra->bench.dev, &dev);

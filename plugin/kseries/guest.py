@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import selectors
+import shlex
 import shutil
 import signal
 import socket
@@ -22,7 +23,7 @@ from pathlib import Path
 
 import pexpect
 
-from . import console, initramfs
+from . import console, initramfs, insns
 from .build import Image
 from .errors import GuestCrashed, InfraError, UsageProblem, tail
 from .lane import Lane, qemu_arguments, qemu_version
@@ -58,6 +59,8 @@ class Ran:
     lines: list[str] = field(default_factory=list)
     ended: Ended | None = None
     splats: list[console.Splat] = field(default_factory=list)
+    # Instructions by function between the program's marks; only in the exact lane.
+    functions: dict[str, int] = field(default_factory=dict)
 
 
 class Guest:
@@ -118,7 +121,12 @@ class Guest:
         for argv in commands:
             rans.append(self._collect(None, argv))
             if self._child is None:
-                break  # crashed: the rest did not run
+                return rans  # crashed: the rest did not run
+        counted = insns.sections(self._private / "insns")
+        if len(counted) == len(rans):  # each program set its pair of marks
+            symbols = insns.Symbols(self.image.vmlinux)
+            for ran, blocks in zip(rans, counted, strict=True):
+                ran.functions = symbols.by_function(blocks)
         return rans
 
     def close(self) -> None:
@@ -170,14 +178,21 @@ class Guest:
             words += ["rcupdate.rcu_expedited=1"]
             # Below a program's deadline, so that the kernel's own detectors speak first.
             words += ["sysctl.kernel.hung_task_timeout_secs=15", "watchdog_thresh=8"]
-        command = [vng, "--run", str(self.image.bzimage), "--force-9p"]
-        # An empty root for a guest that mounts none anyway. But with a root of its own virtme-ng
-        # puts a random name on the kernel's command line, which seeds the kernel's random numbers.
-        command += [] if exact else ["--root", str(empty)]
+        # An empty root, for a guest that mounts none anyway.
+        command = [vng, "--run", str(self.image.bzimage), "--force-9p", "--root", str(empty)]
         command += ["--disable-microvm", "--disable-monitor", "--cpus", str(CPUS)]
         command += ["--memory", MEMORY, *([] if self.lane is Lane.KVM else ["--disable-kvm"])]
-        command += ["--append", " ".join(words)]
-        command += ["--qemu-opts=" + " ".join(qemu + ([] if exact else port))]
+        line = " ".join(words)
+        command += ["--append", line]
+        if exact:
+            # The kernel's random numbers are seeded with its command line, and virtme-ng puts
+            # paths, limits of the host and a random name on it. QEMU takes the last one given.
+            qemu += ["-append", shlex.quote(line)]
+            counter = insns.plugin()
+            qemu += insns.arguments(counter, self._private / "insns") if counter else []
+        else:
+            qemu += port
+        command += ["--qemu-opts=" + " ".join(qemu)]
         environment = os.environ | {"TERM": "dumb"}
         environment["PATH"] = f"{Path(vng).parent}:{environment.get('PATH', '')}"
         self.console_log.parent.mkdir(parents=True, exist_ok=True)

@@ -28,6 +28,8 @@ class Run:
     lane: str
     console_log: str
     reports: list[ktap.Report]
+    # Instructions by function, for each report; only in the exact lane.
+    counted: list[dict[str, int]] = field(default_factory=list)
     guest_ms: int = 0
     splats: list[console.Splat] = field(default_factory=list)
     failure: str = ""
@@ -50,7 +52,16 @@ class Run:
         "instructions_per_packet" is guest instructions, over all CPUs, per delivered packet; any
         other name is a figure of the program.
         """
+        if metric == INSTRUCTIONS_PER_PACKET and self.counted:
+            return [sum(functions.values()) for functions in self.functions()]
         return [_sample(report.figures, metric) for report in self.reports]
+
+    def functions(self) -> list[dict[str, float]]:
+        """Instructions per delivered packet by function, for each variation; [] uncounted."""
+        return [
+            {name: count / _sample(report.figures, "delivered") for name, count in counted.items()}
+            for report, counted in zip(self.reports, self.counted, strict=bool(self.counted))
+        ]
 
     def check(self) -> None:
         """Raise GuestCrashed or GuestTestFailed unless every result is "ok"."""
@@ -105,6 +116,7 @@ def _judged(session: KernelSession, guest: Guest, rans: Sequence[Ran]) -> Run:
         lane=guest.lane.value,
         console_log=str(guest.console_log),
         reports=reports,
+        counted=[ran.functions for ran in rans if ran.functions],
         guest_ms=sum(ran.ended.guest_ms for ran in rans if ran.ended),
         splats=[splat for ran in rans for splat in ran.splats],
     )

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A plugin of QEMU's emulation that counts the guest's instructions, by
+ * block, between two marks that a guest program sets (kselftests/lib/mark.h).
+ *
+ *	-plugin insns.so,out=FILE
+ *
+ * Each end mark appends one section to FILE: "section", then a line
+ * "ADDRESS INSTRUCTIONS" for each kernel block that ran, and "user N" for all
+ * that ran outside the kernel. For single-threaded emulation only: there are
+ * no locks here.
+ *
+ * QEMU's header is not in every distribution, hence the declarations; they are
+ * those of docs/devel/tcg-plugins in QEMU's source, the same since 4.2 but for
+ * qemu_plugin_insn_data(), which fills a buffer since 9.1.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+typedef uint64_t qemu_plugin_id_t;
+struct qemu_plugin_tb;
+struct qemu_plugin_insn;
+
+struct qemu_info {
+	const char *target_name;
+	struct {
+		int min;
+		int cur;
+	} version;
+};
+
+typedef void (*translated_fn)(qemu_plugin_id_t id, struct qemu_plugin_tb *tb);
+typedef void (*executed_fn)(unsigned int vcpu, void *arg);
+
+void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id,
+					   translated_fn fn);
+void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb,
+					  executed_fn fn, int flags, void *arg);
+void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
+					    executed_fn fn, int flags,
+					    void *arg);
+size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
+uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
+struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb,
+						 size_t idx);
+size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
+uintptr_t qemu_plugin_insn_data(const struct qemu_plugin_insn *insn, void *buf,
+				size_t len);
+
+#ifndef PLUGIN_VERSION
+#define PLUGIN_VERSION 1
+#endif
+EXPORT int qemu_plugin_version = PLUGIN_VERSION;
+
+#define DATA_FILLS_BUFFER 3
+#define KERNEL (1ULL << 63)
+/* A long no-operation whose displacement is "ksb" or "kse" and a zero. */
+#define MARK_SIZE 8
+static const uint8_t mark[] = { 0x0f, 0x1f, 0x84, 0x00, 'k', 's' };
+
+struct block {
+	struct block *next;
+	uint64_t address;
+	uint64_t insns;
+	uint64_t runs;
+};
+
+static struct block *blocks;
+static struct block user = { .insns = 1 };
+static bool counting;
+static FILE *out;
+static int version;
+
+static void begin(unsigned int vcpu, void *arg)
+{
+	struct block *b;
+
+	(void)vcpu;
+	(void)arg;
+	for (b = blocks; b; b = b->next)
+		b->runs = 0;
+	user.runs = 0;
+	counting = true;
+}
+
+static void end(unsigned int vcpu, void *arg)
+{
+	struct block *b;
+
+	(void)vcpu;
+	(void)arg;
+	if (!counting)
+		return;
+	counting = false;
+	fprintf(out, "section\n");
+	for (b = blocks; b; b = b->next)
+		if (b->runs)
+			fprintf(out, "%llx %llu\n",
+				(unsigned long long)b->address,
+				(unsigned long long)(b->runs * b->insns));
+	fprintf(out, "user %llu\n", (unsigned long long)user.runs);
+	fflush(out);
+}
+
+static void ran(unsigned int vcpu, void *arg)
+{
+	struct block *b = arg;
+
+	(void)vcpu;
+	b->runs++;
+}
+
+static void ran_user(unsigned int vcpu, void *arg)
+{
+	(void)vcpu;
+	user.runs += (uintptr_t)arg;
+}
+
+static void look_for_mark(struct qemu_plugin_insn *insn)
+{
+	uint8_t data[MARK_SIZE] = {};
+	uintptr_t got;
+
+	if (qemu_plugin_insn_size(insn) != MARK_SIZE)
+		return;
+	got = qemu_plugin_insn_data(insn, data, sizeof(data));
+	if (version < DATA_FILLS_BUFFER)
+		memcpy(data, (const void *)got, sizeof(data));
+	if (memcmp(data, mark, sizeof(mark)))
+		return;
+	qemu_plugin_register_vcpu_insn_exec_cb(insn, data[sizeof(mark)] == 'b' ?
+					       begin : end, 0, NULL);
+}
+
+static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
+{
+	uint64_t address = qemu_plugin_tb_vaddr(tb);
+	size_t i, n = qemu_plugin_tb_n_insns(tb);
+	struct block *b;
+
+	(void)id;
+	if (!(address & KERNEL)) {
+		for (i = 0; i < n; i++)
+			look_for_mark(qemu_plugin_tb_get_insn(tb, i));
+		qemu_plugin_register_vcpu_tb_exec_cb(tb, ran_user, 0,
+						     (void *)(uintptr_t)n);
+		return;
+	}
+	b = calloc(1, sizeof(*b));
+	if (!b)
+		abort();
+	b->address = address;
+	b->insns = n;
+	b->next = blocks;
+	blocks = b;
+	qemu_plugin_register_vcpu_tb_exec_cb(tb, ran, 0, b);
+}
+
+EXPORT int qemu_plugin_install(qemu_plugin_id_t id,
+			       const struct qemu_info *info, int argc,
+			       char **argv)
+{
+	if (argc != 1 || strncmp(argv[0], "out=", 4))
+		return -1;
+	out = fopen(argv[0] + 4, "we");
+	if (!out)
+		return -1;
+	version = info->version.cur;
+	qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
+	return 0;
+}

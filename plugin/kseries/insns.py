@@ -1,0 +1,101 @@
+"""Counts a guest's instructions by function, with a plugin of QEMU's emulation.
+
+The plugin (agent/insns.c) counts blocks between two marks that a program sets; the addresses
+become functions by the kernel's symbols. Counting does not change what the guest does.
+"""
+
+from __future__ import annotations
+
+import bisect
+import hashlib
+import re
+import subprocess
+from collections import Counter
+from functools import cache as once
+from importlib import resources
+from pathlib import Path
+
+from . import cache
+from .build import compiler
+from .errors import InfraError, tail
+from .lane import QEMU, qemu_version
+
+USER = "[user space]"
+# What the compiler makes of a function's name when it splits or clones it.
+_CLONE = re.compile(r"\.(isra|constprop|part|cold)(\.\d+)?")
+_PROBE_S = 20.0
+
+
+@once
+def plugin() -> Path | None:
+    """Compile the plugin for the QEMU here; None where that QEMU takes no plugins."""
+    source = resources.files("kseries").joinpath("agent/insns.c").read_bytes()
+    found = re.search(r"version (\d+)\.", qemu_version())
+    # QEMU 9 raised the oldest version that it accepts.
+    version = 2 if found and int(found[1]) >= 9 else 1
+    key = hashlib.sha256(source + f"{compiler()}{qemu_version()}".encode()).hexdigest()[:16]
+    library = cache.root() / "agent" / f"{key}.so"
+    refused = library.with_suffix(".refused")
+    with cache.locked("agent"), cache.disk_errors("compiling QEMU's plugin"):
+        if not library.is_file() and not refused.is_file():
+            library.parent.mkdir(exist_ok=True)
+            part = library.with_suffix(".new")
+            command = ["gcc", "-x", "c", "-shared", "-fPIC", "-O2", "-fvisibility=hidden"]
+            command += [f"-DPLUGIN_VERSION={version}", "-o", str(part), "-"]
+            done = subprocess.run(command, input=source, capture_output=True)
+            if done.returncode:
+                said = done.stderr.decode(errors="replace")[-800:]
+                raise InfraError(f"QEMU's plugin does not compile:\n{said}")
+            part.replace(library if _loads(part) else refused)
+    return library if library.is_file() else None
+
+
+def _loads(library: Path) -> bool:
+    command = [QEMU, "-M", "none", "-nodefaults", "-display", "none", "-monitor", "stdio"]
+    command += ["-plugin", f"{library},out=/dev/null"]
+    done = subprocess.run(command, input=b"quit\n", capture_output=True, timeout=_PROBE_S)
+    return done.returncode == 0
+
+
+def arguments(library: Path, out: Path) -> list[str]:
+    """Return QEMU's arguments that make it count into `out`."""
+    return ["-plugin", f"{library},out={out}"]
+
+
+def sections(out: Path) -> list[dict[int, int]]:
+    """Read what the plugin wrote: for each pair of marks, instructions by block.
+
+    The key is a kernel address, or -1 for all that ran outside the kernel.
+    """
+    found: list[dict[int, int]] = []
+    for line in out.read_text().splitlines() if out.is_file() else ():
+        if line == "section":
+            found.append(Counter())
+            continue
+        address, count = line.split(" ")
+        found[-1][-1 if address == "user" else int(address, 16)] += int(count)
+    return found
+
+
+class Symbols:
+    """The functions of a kernel, by address."""
+
+    def __init__(self, vmlinux: Path) -> None:
+        done = subprocess.run(["nm", "-n", str(vmlinux)], capture_output=True, text=True)
+        if done.returncode:
+            raise InfraError(f"nm {vmlinux}: {done.stderr.strip() or tail(vmlinux)}")
+        self._starts: list[int] = []
+        self._names: list[str] = []
+        for line in done.stdout.splitlines():
+            address, kind, name = line.split(" ", 2)
+            if kind in "tTwW":
+                self._starts.append(int(address, 16))
+                self._names.append(_CLONE.sub("", name))
+
+    def by_function(self, blocks: dict[int, int]) -> dict[str, int]:
+        """Add blocks up by function; what is outside the kernel is one entry, `USER`."""
+        total: Counter[str] = Counter()
+        for address, count in blocks.items():
+            nr = bisect.bisect_right(self._starts, address) - 1
+            total[USER if address < 0 else self._names[nr] if nr >= 0 else hex(address)] += count
+        return dict(total)
