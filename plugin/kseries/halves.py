@@ -13,11 +13,21 @@ from .collection import case_of, is_half, kernel_of, kind_of
 from .errors import GuestCrashed, GuestTestFailed
 from .fixtures import RUN
 from .run import Run
-from .throughput import INSTRUCTIONS_PER_PACKET, Comparison, Threshold, compare
+from .throughput import (
+    INSTRUCTIONS_PER_PACKET,
+    Comparison,
+    FunctionCost,
+    Threshold,
+    compare,
+    differences,
+    mean_by_function,
+)
 from .verdict import PATCHED, STOCK, Half, Kind, Outcome
 
 # The attribute of a test report that carries a half to the controller, as plain data.
 ATTRIBUTE = "kseries_half"
+# A line is no place for more.
+_FUNCTIONS_SHOWN = 4
 
 
 class Halves:
@@ -40,10 +50,14 @@ class Halves:
         elif kind is Kind.SAME and case in self._stock:
             _must_be_same(item, self._stock[case], run)
         elif kind is Kind.MEASURES and case in self._stock:
+            stock = self._stock[case]
             comparison = compare(
-                self._stock[case].samples(threshold_of(item).metric),
+                stock.samples(threshold_of(item).metric),
                 run.samples(threshold_of(item).metric),
                 threshold_of(item),
+            )
+            comparison.functions = differences(
+                mean_by_function(stock.functions()), mean_by_function(run.functions())
             )
             item.stash[COMPARISON] = comparison
             if comparison.word == "regressed":
@@ -85,8 +99,13 @@ def describe(comparison: Comparison) -> str:
         f"{comparison.patched:,.1f}, {(comparison.ratio - 1) * 100:+.2f} %"
         f" [{(comparison.low - 1) * 100:+.2f}, {(comparison.high - 1) * 100:+.2f}]"
         f" of {comparison.pairs} pairs; at most {comparison.threshold * 100:+.1f} %"
-        f" ({comparison.threshold_reason}){unseen}"
+        f" ({comparison.threshold_reason}){unseen}{_where(comparison)}"
     )
+
+
+def _where(comparison: Comparison) -> str:
+    shown = [f"{f.name} {f.change:+.1f}" for f in comparison.functions[:_FUNCTIONS_SHOWN]]
+    return f"; by function: {', '.join(shown)}" if shown else ""
 
 
 COMPARISON: pytest.StashKey[Comparison] = pytest.StashKey()
@@ -135,6 +154,9 @@ def _carried(
         ]
         if kind is Kind.MEASURES and half.outcome is not Outcome.INFRA:
             half.samples = run.samples(threshold_of(item).metric) if _measured(run) else []
+            half.functions = {
+                name: round(count, 2) for name, count in mean_by_function(run.functions()).items()
+            }
     comparison = item.stash.get(COMPARISON, None) if half.kernel == PATCHED else None
     return {
         "case": case_of(item.nodeid),
@@ -171,5 +193,8 @@ def from_report(data: dict[str, Any]) -> tuple[str, Kind, str, Half, Comparison 
     """Undo `_carried` in the controller."""
     half = dict(data["half"])
     half["outcome"] = Outcome(half["outcome"])
-    comparison = Comparison(**data["comparison"]) if data["comparison"] else None
+    comparison = None
+    if data["comparison"]:
+        functions = [FunctionCost(**cost) for cost in data["comparison"]["functions"]]
+        comparison = Comparison(**data["comparison"] | {"functions": functions})
     return data["case"], Kind(data["kind"]), data["reason"], Half(**half), comparison

@@ -6,8 +6,8 @@ The mathematics, with its sources, is written out in docs/how-it-works.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import fmean, stdev
 
 from .errors import UsageProblem
@@ -26,6 +26,20 @@ class Threshold:
     reason: str
 
 
+@dataclass(frozen=True)
+class FunctionCost:
+    """Instructions per packet in one function of the kernel."""
+
+    name: str
+    stock: float
+    patched: float
+
+    @property
+    def change(self) -> float:
+        """What patched needs more."""
+        return self.patched - self.stock
+
+
 @dataclass
 class Comparison:
     """Patched over stock: the geometric mean of the pairs' ratios and its 95 % interval."""
@@ -40,6 +54,8 @@ class Comparison:
     threshold: float
     threshold_reason: str
     word: str
+    # Where the difference lies, largest first; only where instructions were counted.
+    functions: list[FunctionCost] = field(default_factory=list)
 
 
 def compare(stock: Sequence[float], patched: Sequence[float], threshold: Threshold) -> Comparison:
@@ -84,3 +100,23 @@ def _word(ratio: float, low: float, high: float, threshold: float) -> str:
     if low >= 1 / (1 + threshold) and high <= 1 + threshold:
         return "ok"
     return "inconclusive"
+
+
+# Functions listed, and the least change worth listing, in instructions per packet.
+_MOST_FUNCTIONS, _LEAST_CHANGE = 20, 0.5
+
+
+def mean_by_function(variations: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Average the functions' instructions per packet over variations; absent counts as 0."""
+    names = set().union(*variations)
+    return {name: fmean(v.get(name, 0.0) for v in variations) for name in sorted(names)}
+
+
+def differences(stock: Mapping[str, float], patched: Mapping[str, float]) -> list[FunctionCost]:
+    """Return the functions whose cost differs, the largest change first."""
+    costs = [
+        FunctionCost(name, round(stock.get(name, 0.0), 2), round(patched.get(name, 0.0), 2))
+        for name in {**stock, **patched}
+    ]
+    costs = [cost for cost in costs if abs(cost.change) >= _LEAST_CHANGE]
+    return sorted(costs, key=lambda cost: (-abs(cost.change), cost.name))[:_MOST_FUNCTIONS]

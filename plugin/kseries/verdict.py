@@ -76,6 +76,7 @@ class Half:
     subtests: list[dict[str, str]] = field(default_factory=list)
     splats: list[dict[str, Any]] = field(default_factory=list)
     samples: list[float] = field(default_factory=list)
+    functions: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
