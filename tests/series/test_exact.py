@@ -1,0 +1,70 @@
+"""The exact lane is exact: two runs of one image and one test print the same bytes."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+from kseries.guest import Guest
+from kseries.lane import Lane
+from kseries.session import KernelSession
+from kseries.verdict import KERNELS
+
+# Two senders, a reader, timers, wakes: what could differ from run to run is in it.
+COMMANDS = (
+    "pktgen_rate --dev tap --threads 2 --reader read --qdisc fq_codel --len 100 --count 500"
+    " --warm-up 210 --expect-drops 1",
+    "pktgen_rate --dev tap --threads 1 --reader vhost --qdisc fq_codel --len 100 --count 500"
+    " --warm-up 210 --expect-drops 1",
+)
+REPEATS, REPEATS_FULL = 2, 20
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Repeat as often as the size of the run asks for."""
+    if "repeats" in metafunc.fixturenames:
+        full = metafunc.config.getoption("--full-matrix")
+        metafunc.parametrize("repeats", [REPEATS_FULL if full else REPEATS])
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_same_bytes(
+    kernel_session: KernelSession,
+    name: str,
+    repeats: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    outputs = set()
+    for nr in range(repeats):
+        # What of the host may change: its load, the environment, the folder it was called in.
+        monkeypatch.setenv("LINES", str(20 + nr))
+        monkeypatch.chdir(tmp_path.parents[nr % 2])
+        busy = multiprocessing.Process(target=_burn, daemon=True)
+        if nr % 2:
+            busy.start()
+        try:
+            outputs.add(_output(kernel_session, name, tmp_path / str(nr)))
+        finally:
+            if nr % 2:
+                busy.kill()
+                busy.join()
+    assert len(outputs) == 1, f"{len(outputs)} different outputs of {repeats} runs in {tmp_path}"
+
+
+def _output(session: KernelSession, name: str, folder: Path) -> tuple[str, str]:
+    """Return the whole console, and what was counted in each function."""
+    guest = Guest(session.image(name), Lane.EXACT, session.initramfs, folder, name)
+    try:
+        rans = guest.run_batch([command.split() for command in COMMANDS])
+    finally:
+        guest.close()
+    ends = [(ran.ended.how, ran.ended.number) if ran.ended else None for ran in rans]
+    assert ends == [("exit", 0)] * len(COMMANDS), f"{ends}: {guest.console_log}"
+    return guest.console_log.read_text(), str([sorted(ran.functions.items()) for ran in rans])
+
+
+def _burn() -> None:
+    while True:
+        pass
