@@ -25,7 +25,7 @@
 #define EXTRA 5
 
 static const unsigned int lengths[] = {
-	1, 2, 3, 4, 8, 16, 31, 32, 33, 64, 500, 1000,
+	1, 2, 3, 4, 8, 15, 16, 17, 31, 32, 33, 64, 500, 1000, 4096,
 };
 
 static unsigned int txqueuelen_of(const char *dev)

@@ -26,7 +26,8 @@ static void open_tuntap(struct bench *b, const struct scenario *sc)
 {
 	unsigned int flags = sc->dev == DEV_TUN ? IFF_TUN : IFF_TAP;
 
-	if (sc->queues > 1)
+	/* mq wants a device that could have more than one. */
+	if (sc->queues > 1 || sc->multi_queue || !strcmp(sc->qdisc, "mq"))
 		flags |= IFF_MULTI_QUEUE;
 	b->via = b->dev;
 	for (b->n_fds = 0; b->n_fds < sc->queues; b->n_fds++)

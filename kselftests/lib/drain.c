@@ -11,6 +11,7 @@
 #include "ktap.h"
 #include "load.h"
 #include "stall.h"
+#include "uring.h"
 
 #define IDLE_NS 300000
 #define WAIT_MS 50
@@ -67,11 +68,36 @@ static ssize_t read_frame(struct drain *dr, void *buf, size_t size, bool spin)
 		iov[0].iov_len = size;
 		iov[1].iov_len = 0;
 	}
+	if (dr->kind == READER_URING)
+		return uring_read(dr->uring, buf, size, spin ? 0 : WAIT_MS);
 	if (!spin && dr->kind == READER_POLL)
 		poll(&pfd, 1, WAIT_MS);
-	if (spin || dr->kind == READER_POLL)
+	else if (!spin && dr->kind == READER_EPOLL && dr->dry)
+		reader_epoll_wait(dr->epoll, WAIT_MS);
+	if (spin || dr->kind == READER_POLL || dr->kind == READER_EPOLL)
 		return preadv2(dr->fd, iov, 2, -1, RWF_NOWAIT);
 	return readv(dr->fd, iov, 2);
+}
+
+static void open_reader(struct drain *dr)
+{
+	dr->epoll = dr->kind == READER_EPOLL ? reader_epoll(dr->fd) : -1;
+	dr->uring = dr->kind == READER_URING ? uring_open(dr->fd) : NULL;
+}
+
+static void close_reader(struct drain *dr)
+{
+	char buf[FRAME_MAX];
+	ssize_t len;
+
+	if (dr->epoll >= 0)
+		close(dr->epoll);
+	if (!dr->uring)
+		return;
+	len = uring_cancel(dr->uring, buf, sizeof(buf));
+	if (len >= 0)
+		flows_frame(dr->out, buf, (size_t)len);
+	uring_close(dr->uring);
 }
 
 static void take_by_read(struct drain *dr)
@@ -85,6 +111,7 @@ static void take_by_read(struct drain *dr)
 			new_manner(dr);
 		len = read_frame(dr, buf, sizeof(buf),
 				 still_spins(dr, idle));
+		dr->dry = len < 0 && errno == EAGAIN;
 		if (len < 0) {
 			if (errno != EAGAIN && errno != EINTR) {
 				dr->error = errno;
@@ -140,10 +167,13 @@ static void *drain_thread(void *arg)
 	struct drain *dr = arg;
 
 	cpu_pin(dr->cpu);
-	if (dr->kind == READER_VHOST)
+	if (dr->kind == READER_VHOST) {
 		take_by_vhost(dr);
-	else
+	} else {
+		open_reader(dr);
 		take_by_read(dr);
+		close_reader(dr);
+	}
 	shared_set(dr->ended, true);
 	return NULL;
 }

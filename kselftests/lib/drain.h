@@ -32,6 +32,9 @@ struct drain {
 	unsigned int pause;
 	unsigned int gather;
 	bool spin;
+	bool dry;	/* the last look found nothing */
+	struct uring *uring;
+	int epoll;
 };
 
 /* Set kind to out before this. */

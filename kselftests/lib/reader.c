@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -13,6 +14,7 @@
 #include "ktap.h"
 #include "reader.h"
 #include "stall.h"
+#include "uring.h"
 
 #define TICK_NS 50000000L
 #define BUF_SIZE 2048
@@ -26,6 +28,8 @@ static const char * const names[READER_KINDS] = {
 	[READER_POLL] = "poll",
 	[READER_READV] = "readv",
 	[READER_VHOST] = "vhost",
+	[READER_EPOLL] = "epoll",
+	[READER_URING] = "iouring",
 };
 
 int reader_kind_of(const char *name)
@@ -110,6 +114,28 @@ static void set_nonblock(int fd, bool on)
 		ktap_bail("O_NONBLOCK: %s", strerror(errno));
 }
 
+static bool nonblocking(enum reader_kind kind)
+{
+	return kind == READER_POLL || kind == READER_EPOLL;
+}
+
+int reader_epoll(int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+
+	if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ev))
+		ktap_bail("epoll: %s", strerror(errno));
+	return epoll;
+}
+
+void reader_epoll_wait(int epoll, int timeout_ms)
+{
+	struct epoll_event ev;
+
+	epoll_wait(epoll, &ev, 1, timeout_ms);
+}
+
 void reader_open(struct reader *r, enum reader_kind kind, int fd,
 		 struct tally *tally, unsigned int stall_ms)
 {
@@ -118,9 +144,14 @@ void reader_open(struct reader *r, enum reader_kind kind, int fd,
 	r->fd = fd;
 	r->tally = tally;
 	r->stall_ms = stall_ms;
-	set_nonblock(fd, kind == READER_POLL);
+	set_nonblock(fd, nonblocking(kind));
+	r->epoll = -1;
 	if (kind == READER_VHOST)
 		r->vhost = vhost_open();
+	else if (kind == READER_EPOLL)
+		r->epoll = reader_epoll(fd);
+	else if (kind == READER_URING)
+		r->uring = uring_open(fd);
 	else if (kind != READER_POLL)
 		ticker_start(r);
 }
@@ -131,7 +162,7 @@ void reader_start(struct reader *r)
 		vhost_attach(r->vhost, r->fd);
 }
 
-static ssize_t read_once(struct reader *r, char *buf)
+static ssize_t read_once(struct reader *r, char *buf, const struct stall *st)
 {
 	/* The first piece ends inside the IP header, on purpose. */
 	struct iovec iov[2] = {
@@ -141,6 +172,8 @@ static ssize_t read_once(struct reader *r, char *buf)
 
 	if (r->kind == READER_READV)
 		return readv(r->fd, iov, 2);
+	if (r->kind == READER_URING)
+		return uring_read(r->uring, buf, BUF_SIZE, stall_left_ms(st));
 	return read(r->fd, buf, BUF_SIZE);
 }
 
@@ -148,7 +181,10 @@ static void wait_readable(struct reader *r, const struct stall *st)
 {
 	struct pollfd pfd = { .fd = r->fd, .events = POLLIN };
 
-	poll(&pfd, 1, stall_left_ms(st));
+	if (r->kind == READER_EPOLL)
+		reader_epoll_wait(r->epoll, stall_left_ms(st));
+	else if (r->kind == READER_POLL)
+		poll(&pfd, 1, stall_left_ms(st));
 }
 
 static unsigned int take_read(struct reader *r, unsigned int n)
@@ -162,7 +198,7 @@ static unsigned int take_read(struct reader *r, unsigned int n)
 	stall_start(&st, r->stall_ms);
 	ticks(SIG_UNBLOCK);
 	while (got < n) {
-		len = read_once(r, buf);
+		len = read_once(r, buf, &st);
 		if (len >= 0) {
 			tally_frame(r->tally, buf, (size_t)len);
 			got++;
@@ -181,6 +217,12 @@ static unsigned int take_read(struct reader *r, unsigned int n)
 	ticks(SIG_BLOCK);
 	if (err)
 		ktap_diag("read: %s", strerror(err));
+	/* A request left behind would read what is nobody's to read. */
+	len = got < n && r->uring ? uring_cancel(r->uring, buf, BUF_SIZE) : -1;
+	if (len >= 0) {
+		tally_frame(r->tally, buf, (size_t)len);
+		got++;
+	}
 	return got;
 }
 
@@ -233,7 +275,7 @@ unsigned int reader_rest(struct reader *r)
 		tally_frame(r->tally, buf, (size_t)len);
 		got++;
 	} while (len >= 0 || errno == EINTR);
-	set_nonblock(r->fd, r->kind == READER_POLL);
+	set_nonblock(r->fd, nonblocking(r->kind));
 	return got;
 }
 
@@ -242,5 +284,11 @@ void reader_close(struct reader *r)
 	ticker_stop(r);
 	if (r->vhost)
 		vhost_close(r->vhost);
+	if (r->uring)
+		uring_close(r->uring);
+	if (r->epoll >= 0)
+		close(r->epoll);
 	r->vhost = NULL;
+	r->uring = NULL;
+	r->epoll = -1;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* One way to take frames out of a queue, four ways to do it. */
+/* One way to take frames out of a queue, six ways to do it. */
 #ifndef KSERIES_READER_H
 #define KSERIES_READER_H
 
@@ -9,9 +9,13 @@
 
 enum reader_kind {
 	READER_READ,	/* blocking read */
-	READER_POLL,	/* O_NONBLOCK and poll */
+	/* O_NONBLOCK and poll; how else one waits is nothing to the driver. */
+	READER_POLL,
 	READER_READV,	/* blocking readv in two pieces */
 	READER_VHOST,	/* vhost-net, one buffer a frame */
+	/* O_NONBLOCK and epoll, told only of what is new (EPOLLET) */
+	READER_EPOLL,
+	READER_URING,	/* IORING_OP_READ */
 	READER_KINDS,
 };
 
@@ -21,12 +25,18 @@ struct reader {
 	unsigned int stall_ms;
 	struct tally *tally;
 	struct vhost *vhost;
+	struct uring *uring;
+	int epoll;
 	void *ticker;
 };
 
 /* -1 for a name that is none. */
 int reader_kind_of(const char *name);
 const char *reader_name(enum reader_kind kind);
+/* An epoll descriptor on @fd, edge triggered: wait only after an EAGAIN. */
+int reader_epoll(int fd);
+/* Until something new is there to be read. */
+void reader_epoll_wait(int epoll, int timeout_ms);
 
 /*
  * Call this in the thread that will read: the tick which ends a blocking read

@@ -46,7 +46,7 @@ static void __noreturn print_usage(const char *prog,
 {
 	fprintf(stderr,
 		"usage: %s [--dev tun|tap|macvtap|ipvtap]\n"
-		"  [--reader read|poll|readv|vhost] [--qdisc KIND]\n"
+		"  [--reader read|poll|readv|vhost|epoll|iouring] [--qdisc KIND]\n"
 		"  [--len N] [--stall-ms N] [--queues N] [--seed N]\n", prog);
 	for (; n_extra; n_extra--, extra++)
 		fprintf(stderr, "  [--%s N] %s\n", extra->name, extra->help);

@@ -21,6 +21,8 @@ struct scenario {
 	unsigned int len;	/* ring length: the device's txqueuelen */
 	unsigned int stall_ms;
 	unsigned int queues;
+	/* A device that could have more queues; mq asks for it by itself. */
+	bool multi_queue;
 	u32 seed;
 };
 

@@ -11,15 +11,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--full-matrix",
         action="store_true",
-        help="every combination of the scenarios, not a choice that covers each pair",
+        help="all the combinations of the scenarios, not a choice that covers each pair",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        "scenarios(kind=None, **dimensions): cases over these dimensions, chosen by --full-matrix;"
-        " kind makes the kernel_case mark of a point",
+        "scenarios(kind=None, crossed=None, **dimensions): cases over these dimensions, chosen by"
+        " --full-matrix; kind makes the kernel_case mark of a point, crossed names the dimensions"
+        " that the full matrix combines in full (all of them)",
     )
 
 
@@ -27,8 +28,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     mark = metafunc.definition.get_closest_marker("scenarios")
     if mark is None:
         return
-    dimensions = {name: value for name, value in mark.kwargs.items() if name != "kind"}
-    kind = mark.kwargs.get("kind")
+    dimensions = dict(mark.kwargs)
+    kind = dimensions.pop("kind", None)
+    crossed = dimensions.pop("crossed", None)
+    full = metafunc.config.getoption("--full-matrix")
     metafunc.parametrize(
         list(dimensions),
         [
@@ -37,6 +40,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
                 id="-".join(map(str, point.values())),
                 marks=[kind(point)] if kind else [],
             )
-            for point in points(metafunc.config.getoption("--full-matrix"), dimensions)
+            for point in points(full, dimensions, crossed)
         ],
     )

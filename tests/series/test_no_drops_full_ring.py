@@ -10,6 +10,7 @@ from .matrix import DEVICES, LENGTHS, QDISCS, READERS, fixes_or_same
 
 @pytest.mark.scenarios(
     kind=fixes_or_same("the driver drops what the ring cannot hold"),
+    crossed=("dev", "qdisc", "length"),
     dev=DEVICES,
     reader=READERS,
     qdisc=QDISCS,

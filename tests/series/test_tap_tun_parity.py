@@ -10,7 +10,7 @@ from .matrix import LEDGER, LENGTHS, QDISCS, READERS, Point
 
 @pytest.mark.kernel_case("keeps", reason="tap and tun differ in their frames and in nothing else")
 @pytest.mark.kernel_program("tap_tun_parity --reader {reader} --qdisc {qdisc} --len {length}")
-@pytest.mark.scenarios(reader=READERS, qdisc=QDISCS, length=LENGTHS)
+@pytest.mark.scenarios(crossed=("qdisc", "length"), reader=READERS, qdisc=QDISCS, length=LENGTHS)
 def test_tap_tun_parity(kernel_run: Run, reader: str, qdisc: str, length: int) -> None:
     kernel_run.check()
 
@@ -30,7 +30,12 @@ def as_stock(point: Point) -> pytest.MarkDecorator:
     "tap_tun_parity --dev {dev} --reader {reader} --len {length} --queues {queues}"
 )
 @pytest.mark.scenarios(
-    kind=as_stock, dev=("macvtap", "ipvtap"), reader=READERS, length=LENGTHS, queues=(1, 3)
+    kind=as_stock,
+    crossed=("reader", "length", "queues"),
+    dev=("macvtap", "ipvtap"),
+    reader=READERS,
+    length=LENGTHS,
+    queues=(1, 3),
 )
 def test_macvtap_as_stock(kernel_run: Run, dev: str, reader: str, length: int, queues: int) -> None:
     kernel_run.check()

@@ -12,6 +12,7 @@ from .matrix import DEVICES, LEDGER, LENGTHS, QDISCS, READERS, fixes_or_same
     kind=fixes_or_same(
         "the queue never stops, so that nothing waits for the reader", (*LEDGER, "consumed")
     ),
+    crossed=("reader", "qdisc", "length"),
     dev=DEVICES,
     reader=READERS,
     qdisc=QDISCS,
