@@ -3,11 +3,15 @@
  * vhost-net takes frames from the ring ahead of the buffers it has for them.
  * Letting go of the device it returns them, and what no longer fits is
  * destroyed, by stock too: so much is counted here, not forbidden. What must
- * not be is a queue that afterwards stays stopped over a ring with room.
+ * not be is a queue that afterwards stays stopped over a ring with room, or
+ * frames out of order. It lets go when its backend is taken away, or given
+ * another device's, or when its owner resets or closes it; in several rounds,
+ * with more frames sent in between.
  */
 #include <string.h>
 #include <time.h>
 
+#include "choice.h"
 #include "drops.h"
 #include "ktap.h"
 #include "load.h"
@@ -20,12 +24,19 @@
 /* What is returned and finds no slot is freed in here. */
 #define DESTROYED_IN "tun_ptr_free"
 
+enum how { HOW_BACKEND, HOW_OWNER, HOW_CLOSE, HOW_SWAP };
+
+static const char * const ways[] = { "backend", "owner", "close", "swap", NULL };
+
 struct release {
 	struct scenario sc;
+	enum how how;
 	struct bench bench;
+	struct bench other;	/* whose backend is swapped in */
 	unsigned int extra;
 	unsigned int offer;
 	unsigned int pre;
+	unsigned int rounds;
 	struct sender sender;
 	struct tally tally;
 	struct reader vhost;
@@ -99,23 +110,71 @@ static bool fresh(struct release *re, struct reader *r)
 	return true;
 }
 
+/* The plain one last: that is what sets O_NONBLOCK as it needs it. */
+static void open_readers(struct release *re)
+{
+	reader_open(&re->vhost, READER_VHOST, re->bench.fd[0], &re->tally,
+		    re->sc.stall_ms);
+	reader_open(&re->plain, READER_POLL, re->bench.fd[0], &re->tally,
+		    re->sc.stall_ms);
+}
+
+static void close_readers(struct release *re)
+{
+	reader_close(&re->vhost);
+	reader_close(&re->plain);
+}
+
+/* All buffers are used up; what vhost still holds goes back. */
+static void let_go(struct release *re)
+{
+	switch (re->how) {
+	case HOW_BACKEND:
+		vhost_detach(re->vhost.vhost);
+		break;
+	case HOW_OWNER:
+		vhost_reset(re->vhost.vhost);
+		break;
+	case HOW_CLOSE:
+		close_readers(re);
+		open_readers(re);
+		break;
+	case HOW_SWAP:
+		vhost_attach(re->vhost.vhost, re->other.fd[0]);
+		vhost_detach(re->vhost.vhost);
+		break;
+	}
+}
+
+static void transfer(struct release *re)
+{
+	unsigned int i, want, most, missed = 0;
+	bool settled = true;
+
+	for (i = 0; i < re->rounds; i++) {
+		if (i)
+			sender_send_many(&re->sender, re->offer);
+		/* Stock has no more than this. */
+		most = (unsigned int)in_ring(re);
+		want = min(re->offer, min(most, (unsigned int)VHOST_BATCH));
+		reader_start(&re->vhost);
+		missed += want - reader_take(&re->vhost, want);
+		let_go(re);
+		settled = settles(re) && settled;
+	}
+	ktap_ok(!missed, "vhost delivers what it has buffers for");
+	ktap_ok(settled, "nothing waits in front of a ring with room");
+}
+
 static void release(struct release *re)
 {
-	unsigned int pre = min(re->pre, re->sc.len);
-	unsigned int most = min(re->sc.len - pre, (unsigned int)VHOST_BATCH);
-	unsigned int want = min(re->offer, most), got;
 	u64 lost, destroyed;
+	unsigned int got;
 
 	sender_send_many(&re->sender, re->sc.len + re->extra);
 	/* Reading some leaves slots that are read and not yet free. */
-	reader_take(&re->plain, pre);
-	reader_start(&re->vhost);
-	got = reader_take(&re->vhost, want);
-	ktap_ok(got == want, "vhost delivers what it has buffers for");
-	/* All buffers are used up; what vhost still holds goes back. */
-	vhost_detach(re->vhost.vhost);
-
-	ktap_ok(settles(re), "nothing waits in front of a ring with room");
+	reader_take(&re->plain, min(re->pre, re->sc.len));
+	transfer(re);
 	ktap_figure("backlog_after", backlog(re), "frames");
 	got = reader_rest(&re->plain);
 	ktap_ok(!re->tally.repeated && !re->tally.foreign && !backlog(re),
@@ -138,11 +197,18 @@ static void release(struct release *re)
 
 int main(int argc, char **argv)
 {
-	struct release re = { .extra = 100, .offer = 10 };
+	struct release re = {
+		.how = (enum how)choice_take(&argc, argv, "how", ways,
+					     HOW_BACKEND),
+		.extra = 100,
+		.offer = 10,
+		.rounds = 1,
+	};
 	const struct scenario_option options[] = {
 		{ "extra", &re.extra, "frames beyond the ring's length" },
 		{ "offer", &re.offer, "buffers, at most 64 or the length" },
 		{ "pre", &re.pre, "frames read before vhost comes" },
+		{ "rounds", &re.rounds, "vhost comes and goes" },
 	};
 
 	scenario_parse(&re.sc, argc, argv, options, ARRAY_SIZE(options));
@@ -153,17 +219,16 @@ int main(int argc, char **argv)
 	bench_open(&re.bench, &re.sc, "release0");
 	bench_sender(&re.bench, &re.sc, &re.sender, false);
 	tally_start(&re.tally, scenario_ether(&re.sc), re.bench.cookie);
-	/* The plain one last: that is what sets O_NONBLOCK as it needs it. */
-	reader_open(&re.vhost, READER_VHOST, re.bench.fd[0], &re.tally,
-		    re.sc.stall_ms);
-	reader_open(&re.plain, READER_POLL, re.bench.fd[0], &re.tally,
-		    re.sc.stall_ms);
+	if (re.how == HOW_SWAP)
+		bench_open(&re.other, &re.sc, "release1");
+	open_readers(&re);
 	drops_start(NULL);
 	release(&re);
 	drops_stop();
-	reader_close(&re.vhost);
-	reader_close(&re.plain);
+	close_readers(&re);
 	sender_close(&re.sender);
 	bench_close(&re.bench);
+	if (re.how == HOW_SWAP)
+		bench_close(&re.other);
 	return ktap_status();
 }

@@ -12,16 +12,16 @@
 /* Far beyond any test, well inside CoDel's 32 bit clock of 1024 ns. */
 #define NEVER_USEC (600U * 1000000U)
 
-static const char * const kinds[] = {
-	"noqueue", "pfifo_fast", "fq_codel", "fq", "prio", "mq",
+const char * const qdisc_kinds[] = {
+	"noqueue", "pfifo_fast", "fq_codel", "fq", "prio", "mq", NULL,
 };
 
 bool qdisc_known(const char *kind)
 {
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (!strcmp(kinds[i], kind))
+	for (i = 0; qdisc_kinds[i]; i++)
+		if (!strcmp(qdisc_kinds[i], kind))
 			return true;
 	return false;
 }

@@ -69,7 +69,7 @@ static void set_memory(struct vhost *v)
 static void set_ring(struct vhost *v)
 {
 	struct vhost_vring_state num = { RX_RING, VHOST_BUFFERS };
-	struct vhost_vring_state base = { RX_RING, 0 };
+	struct vhost_vring_state base = { RX_RING, v->avail_idx };
 	struct vhost_vring_file kick = { RX_RING, v->kick };
 	struct vhost_vring_file call = { RX_RING, v->call };
 	struct vhost_vring_addr addr = {
@@ -104,9 +104,18 @@ static struct vhost *vhost_alloc(void)
 	return v;
 }
 
-struct vhost *vhost_open(void)
+static void own(struct vhost *v)
 {
 	u64 features = 1ULL << VHOST_NET_F_VIRTIO_NET_HDR;
+
+	command(v, VHOST_SET_OWNER, NULL, "VHOST_SET_OWNER");
+	command(v, VHOST_SET_FEATURES, &features, "VHOST_SET_FEATURES");
+	set_memory(v);
+	set_ring(v);
+}
+
+struct vhost *vhost_open(void)
+{
 	struct vhost *v = vhost_alloc();
 
 	v->fd = open("/dev/vhost-net", O_RDWR | O_CLOEXEC);
@@ -116,10 +125,7 @@ struct vhost *vhost_open(void)
 	v->call = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (v->kick < 0 || v->call < 0)
 		ktap_bail("eventfd: %s", strerror(errno));
-	command(v, VHOST_SET_OWNER, NULL, "VHOST_SET_OWNER");
-	command(v, VHOST_SET_FEATURES, &features, "VHOST_SET_FEATURES");
-	set_memory(v);
-	set_ring(v);
+	own(v);
 	return v;
 }
 
@@ -140,6 +146,15 @@ void vhost_detach(struct vhost *v)
 {
 	if (v->attached)
 		set_backend(v, -1);
+}
+
+void vhost_reset(struct vhost *v)
+{
+	if (vhost_pending(v))
+		ktap_bail("vhost has buffers that a reset would forget");
+	command(v, VHOST_RESET_OWNER, NULL, "VHOST_RESET_OWNER");
+	v->attached = false;
+	own(v);
 }
 
 bool vhost_attached(const struct vhost *v)
@@ -199,7 +214,7 @@ unsigned int vhost_collect(struct vhost *v, vhost_frame_fn fn, void *arg)
 
 void vhost_close(struct vhost *v)
 {
-	vhost_detach(v);
+	/* The last close detaches as well, in a way of its own. */
 	close(v->fd);
 	close(v->kick);
 	close(v->call);

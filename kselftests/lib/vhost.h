@@ -21,6 +21,11 @@ struct vhost *vhost_open(void);
 void vhost_attach(struct vhost *v, int tap_fd);
 /* Back to the ring goes what was taken and not yet delivered. */
 void vhost_detach(struct vhost *v);
+/*
+ * Begin anew, as after a guest's reset (VHOST_RESET_OWNER): detached, and to be
+ * attached again. No buffer may be pending.
+ */
+void vhost_reset(struct vhost *v);
 bool vhost_attached(const struct vhost *v);
 /* Offer up to @n empty buffers and kick; returns how many there were. */
 unsigned int vhost_offer(struct vhost *v, unsigned int n);

@@ -1,0 +1,53 @@
+"""vhost-net takes frames a batch at a time, and gives back what it has no buffers for."""
+
+from __future__ import annotations
+
+import pytest
+from kseries.run import Run
+
+from .matrix import DEVICES, LENGTHS, QDISCS, fixes_or_same
+
+
+# Few and many, and around the 64 frames that vhost-net takes at a time.
+@pytest.mark.scenarios(
+    kind=fixes_or_same("the driver drops what the ring cannot hold"),
+    crossed=("length", "offer"),
+    dev=DEVICES,
+    qdisc=QDISCS,
+    length=LENGTHS,
+    offer=(1, 8, 63, 64, 65, 256),
+)
+@pytest.mark.kernel_program(
+    "vhost_batch --dev {dev} --qdisc {qdisc} --len {length} --offer {offer}"
+)
+def test_vhost_batch(kernel_run: Run, dev: str, qdisc: str, length: int, offer: int) -> None:
+    kernel_run.check()
+
+
+@pytest.mark.kernel_case("keeps", reason="a transfer goes on after vhost-net has come and gone")
+@pytest.mark.scenarios(
+    crossed=("how", "length", "offer"),
+    dev=DEVICES,
+    qdisc=("fq_codel", "pfifo_fast", "prio", "mq", "noqueue"),
+    length=(1, 4, 31, 64, 500),
+    how=("backend", "owner", "close", "swap"),
+    offer=(1, 10, 64),
+)
+@pytest.mark.kernel_program(
+    "vhost_release --dev {dev} --qdisc {qdisc} --len {length} --how {how} --offer {offer}"
+    " --rounds 4"
+)
+def test_vhost_comes_and_goes(
+    kernel_run: Run, dev: str, qdisc: str, length: int, how: str, offer: int
+) -> None:
+    kernel_run.check()
+
+
+# Some frames were read before, so that giving back three of them clears slots as well.
+@pytest.mark.kernel_case("keeps", reason="giving frames back can make room under a stopped queue")
+@pytest.mark.kernel_program(
+    "vhost_release --dev {dev} --qdisc fq_codel --len 100 --pre 5 --offer 61 --extra 300"
+)
+@pytest.mark.parametrize("dev", DEVICES)
+def test_vhost_gives_back_room(kernel_run: Run, dev: str) -> None:
+    kernel_run.check()
