@@ -44,6 +44,12 @@ class Graded:
 Values = Sequence[Any] | Graded
 Point = dict[str, Any]
 
+
+def few(values: Values, *pairs: Any) -> Graded:
+    """Grade `values`: `pairs` are the telling ones, each of the others has one case."""
+    return Graded(pairs, once=tuple(value for value in values if value not in pairs))
+
+
 DEVICES = ("tun", "tap")
 READERS = ("read", "poll", "readv", "vhost", "epoll", "iouring")
 # One frame at a time: as many frames are consumed as were asked for.

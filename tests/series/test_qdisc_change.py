@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 from kseries.run import Run
 
-from .matrix import DEVICES, QDISCS, SINGLE_READERS, Graded, Point
+from .matrix import DEVICES, QDISCS, SINGLE_READERS, Graded, Point, few
 
 
 class Change(NamedTuple):
@@ -55,8 +55,8 @@ def kind_of(point: Point) -> pytest.MarkDecorator:
     kind=kind_of,
     crossed=("change", "length"),
     change=CHANGES,
-    length=(2, 16, 64),
-    reader=SINGLE_READERS,
+    length=few((2, 16, 64), 2, 64),
+    reader=few(SINGLE_READERS, "read"),
     dev=DEVICES,
 )
 @pytest.mark.kernel_program(
