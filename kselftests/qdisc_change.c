@@ -27,7 +27,7 @@
 
 #define EXTRA 20
 /* Frames sent right after the change, at most. */
-#define AFTER 10
+#define AFTER 10U
 #define ROUNDS 3
 
 enum kernel { KERNEL_STOCK, KERNEL_PATCHED };
@@ -67,7 +67,7 @@ static void change(struct change *ch)
 	struct run *x = &ch->run;
 	u64 left = ch->waited - ch->discarded, backlog;
 
-	qdisc_replace(x->b.dev, ch->to);
+	qdisc_replace_any(x->b.dev, ch->to);
 	x->sc.qdisc = ch->to;
 	backlog = run_backlog(x);
 	ktap_ok(backlog == left,
@@ -75,7 +75,7 @@ static void change(struct change *ch)
 		left, ch->waited, backlog);
 }
 
-static void fresh(struct change *ch)
+static void flow_again(struct change *ch)
 {
 	unsigned int i, want, got, room = ring_room(ch->run.sc.len);
 	bool flows = true;
@@ -102,7 +102,7 @@ static void drained(struct change *ch, u64 want)
 	ktap_ok(got == want, "the reader gets all that waits: %llu of %llu%s",
 		got, want, got < want ? ": stalled" : "");
 	ktap_ok(t->missing == ch->lost && !t->repeated && !t->foreign,
-		"in order, but for what went with the old qdisc: %llu missing, not %llu, %llu repeated, %llu foreign",
+		"in order, but for what the change cost: %llu missing, not %llu, %llu repeated, %llu foreign",
 		t->missing, ch->lost, t->repeated, t->foreign);
 }
 
@@ -113,22 +113,22 @@ static void to_holding(struct change *ch)
 	unsigned int took;
 
 	ktap_plan(8);
-	listener_open(&ch->l, DEV, scenario_ether(&x->sc));
-	tally_start(&ch->tap, scenario_ether(&x->sc), x->b.cookie);
 	fill(ch);
 	ktap_ok(!qdisc_holds(ch->from) || !drops_count(),
 		"the old qdisc holds what the ring cannot: %llu dropped",
 		drops_count());
 	change(ch);
+	listener_open(&ch->l, DEV, scenario_ether(&x->sc));
+	tally_start(&ch->tap, scenario_ether(&x->sc), x->b.cookie);
 	before = drops_count();
-	took = sender_send_many(&x->s, min(x->sc.len, (unsigned int)AFTER));
+	took = sender_send_many(&x->s, min(x->sc.len, AFTER));
 	drops = drops_count() - before;
 	backlog = run_backlog(x);
 	ktap_ok(!drops && backlog == ch->waited - ch->discarded + took,
 		"what is sent then waits: %u of %llu, %llu dropped", took,
 		backlog, drops);
 	drained(ch, x->sc.len + backlog);
-	fresh(ch);
+	flow_again(ch);
 	drops = drops_count() - before;
 	ktap_ok(!drops, "no FULL_RING drop since the change: %llu", drops);
 	listener_collect(&ch->l, &ch->tap);
@@ -155,7 +155,7 @@ static bool refuses(struct change *ch, unsigned int n)
 	as_it_should = !took && down == (stock ? 0 : n) &&
 		       full == (stock ? n : 0) && drops == full && said == down;
 	if (!as_it_should)
-		ktap_diag("of %u: %u taken, %llu ENETDOWN, %llu ENOBUFS, %llu dropped, %llu complaints",
+		ktap_diag("of %u: %u taken, %llu ENETDOWN, %llu ENOBUFS, %llu dropped, %llu lines",
 			  n, took, down, full, drops, said);
 	return as_it_should;
 }
@@ -175,7 +175,7 @@ static bool takes(struct change *ch, unsigned int least, unsigned int most)
 	if (took >= least && took <= most && full == most + EXTRA - took &&
 	    drops == full && !down && !said)
 		return true;
-	ktap_diag("%u taken, not %u to %u, %llu ENOBUFS, %llu dropped, %llu ENETDOWN, %llu complaints",
+	ktap_diag("%u taken, not %u to %u, %llu ENOBUFS, %llu dropped, %llu ENETDOWN, %llu lines",
 		  took, least, most, full, drops, down, said);
 	return false;
 }
@@ -204,7 +204,7 @@ static void to_noqueue(struct change *ch)
 		"the ring takes what it holds, the rest is dropped");
 	reader_rest(&ch->run.r);
 	ktap_diag("%llu came out then", ch->run.out.frames - before);
-	fresh(ch);
+	flow_again(ch);
 }
 
 int main(int argc, char **argv)

@@ -45,7 +45,7 @@ static void fill(struct batch *ba)
 static void first_batch(struct batch *ba)
 {
 	unsigned int len = ba->run.sc.len;
-	u64 freed = ring_freed(len, min(len, (unsigned int)VHOST_BATCH));
+	u64 freed = ring_freed(len, min_t(unsigned int, len, VHOST_BATCH));
 	u64 expected = ba->filled.held - min(ba->filled.held, freed);
 	u64 backlog;
 
@@ -75,7 +75,7 @@ static bool at_rest(struct batch *ba, u64 waiting)
 	return false;
 }
 
-static void rounds(struct batch *ba)
+static void round_by_round(struct batch *ba)
 {
 	u64 all = ba->filled.held + ba->run.sc.len;
 	unsigned int want, got;
@@ -137,7 +137,7 @@ int main(int argc, char **argv)
 	run_open(&ba.run, "batch0");
 	fill(&ba);
 	first_batch(&ba);
-	rounds(&ba);
+	round_by_round(&ba);
 	check_end(&ba);
 	run_close(&ba.run);
 	drops_stop();

@@ -105,6 +105,11 @@ void qdisc_replace(const char *dev, const char *kind)
 	replace(dev, kind, TC_H_ROOT, classful ? QDISC_ROOT_HANDLE : 0);
 }
 
+void qdisc_replace_any(const char *dev, const char *kind)
+{
+	replace(dev, kind, TC_H_ROOT, 0);
+}
+
 void qdisc_replace_at(const char *dev, const char *kind, u32 parent)
 {
 	replace(dev, kind, parent, 0);

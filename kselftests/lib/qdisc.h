@@ -27,6 +27,8 @@ struct qdisc_stats {
  * that no test of a driver reaches, so that they drop nothing by themselves.
  */
 void qdisc_replace(const char *dev, const char *kind);
+/* The handle is the kernel's choice: prio can take the place of mq. */
+void qdisc_replace_any(const char *dev, const char *kind);
 /* The same below a class of the root, which mq and prio have. */
 void qdisc_replace_at(const char *dev, const char *kind, u32 parent);
 void qdisc_read(const char *dev, struct qdisc_stats *st);

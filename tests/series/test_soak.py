@@ -5,13 +5,19 @@ from __future__ import annotations
 import pytest
 from kseries.run import Run
 
+from .matrix import few
+
 PROGRAM = "soak --dev {dev} --reader {reader} --qdisc fq_codel --len {length} --senders {senders}"
 
 
 @pytest.mark.kernel_case("fixes", reason="the driver drops what a reader is too slow for")
 @pytest.mark.kernel_program(PROGRAM)
 @pytest.mark.scenarios(
-    dev=("tun", "tap"), reader=("read", "vhost"), length=(1, 2, 4, 16), senders=(1, 2)
+    crossed=("reader", "length", "senders"),
+    dev=("tun", "tap"),
+    reader=few(("read", "vhost", "iouring"), "read", "vhost"),
+    length=(1, 2, 4, 16),
+    senders=(1, 2),
 )
 def test_soak(kernel_run: Run, dev: str, reader: str, length: int, senders: int) -> None:
     kernel_run.check()
