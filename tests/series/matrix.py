@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -31,11 +31,16 @@ from allpairspy import AllPairs
 
 @dataclass(frozen=True)
 class Graded:
-    """Values of a dimension by how often the choice has them; the full matrix has them all."""
+    """Values of a dimension by how often the choice has them; the full matrix has them all.
+
+    Beside one of `once` stand, in turn, the telling values of the other dimensions, or those that
+    `beside` has for a dimension of that name.
+    """
 
     pairs: tuple[Any, ...]
     once: tuple[Any, ...] = ()
     rest: tuple[Any, ...] = ()
+    beside: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Any]:
         return iter((*self.pairs, *self.once, *self.rest))
@@ -47,7 +52,8 @@ Point = dict[str, Any]
 
 def few(values: Values, *pairs: Any) -> Graded:
     """Grade `values`: `pairs` are the telling ones, each of the others has one case."""
-    return Graded(pairs, once=tuple(value for value in values if value not in pairs))
+    once = tuple(value for value in values if value not in pairs)
+    return Graded(pairs, once, beside=values.beside if isinstance(values, Graded) else {})
 
 
 DEVICES = ("tun", "tap")
@@ -56,9 +62,14 @@ READERS = ("read", "poll", "readv", "vhost", "epoll", "iouring")
 SINGLE_READERS = tuple(reader for reader in READERS if reader != "vhost")
 # mq is on a device of one queue here, which could have more.
 QDISCS = ("fq_codel", "pfifo_fast", "noqueue", "fq", "prio", "mq")
+HOLDING = tuple(qdisc for qdisc in QDISCS if qdisc != "noqueue")
 # From 32 on slots are cleared 16 at a time, below that one by one; each lap ends with a clearing.
 # 500 and 1000 are the defaults of tun and tap. Length 0 has tests of its own.
-LENGTHS = Graded(pairs=(1, 2, 17, 31, 32, 500), once=(3, 4, 15, 16, 33, 64, 1000, 4096))
+LENGTHS = Graded(
+    pairs=(1, 2, 17, 31, 32, 500),
+    once=(3, 4, 15, 16, 33, 64, 1000, 4096),
+    beside={"qdisc": HOLDING},
+)
 # Where every frame went: what must be as on stock where there is no qdisc to hold it.
 LEDGER = ("sent", "delivered", "driver_drops", "tx_dropped", "qdisc_drops", "enobufs")
 
@@ -75,7 +86,7 @@ def points(
         for name, values in dimensions.items()
     }
     chosen = _pairwise([values.pairs for values in graded.values()])
-    chosen += _once(list(graded.values()))
+    chosen += _once(graded)
     if full:
         rows = _product(graded, list(graded) if crossed is None else crossed)
         chosen = list(dict.fromkeys([*rows, *chosen]))
@@ -94,16 +105,16 @@ def _pairwise(values: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return [tuple(row[order.index(i)] for i in range(len(values))) for row in rows]
 
 
-def _once(dimensions: list[Graded]) -> list[tuple[Any, ...]]:
+def _once(graded: dict[str, Graded]) -> list[tuple[Any, ...]]:
     """Give each value that asks for it a row, with ever other values beside it."""
-    return [
-        tuple(
-            value if other is graded else other.pairs[(row + place) % len(other.pairs)]
-            for place, other in enumerate(dimensions)
-        )
-        for graded in dimensions
-        for row, value in enumerate(graded.once)
-    ]
+    rows = []
+    for name, values in graded.items():
+        others = [values.beside.get(other, graded[other].pairs) for other in graded]
+        for turn, value in enumerate(values.once):
+            row = [other[(turn + i) % len(other)] for i, other in enumerate(others)]
+            row[list(graded).index(name)] = value
+            rows.append(tuple(row))
+    return rows
 
 
 def _product(graded: dict[str, Graded], crossed: Sequence[str]) -> list[tuple[Any, ...]]:

@@ -11,7 +11,7 @@ from .matrix import DEVICES, LENGTHS, QDISCS, READERS, few, fixes_or_same
 # Who reads comes in only after the ring was filled, and is the matter of test_wake_after_consume.
 @pytest.mark.scenarios(
     kind=fixes_or_same("the driver drops what the ring cannot hold"),
-    crossed=("dev", "qdisc", "length"),
+    crossed=("qdisc", "length"),
     dev=DEVICES,
     reader=few(READERS, "read", "vhost"),
     qdisc=QDISCS,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 from kseries.run import Run
 
-from .matrix import DEVICES, QDISCS, SINGLE_READERS, Graded, Point, few
+from .matrix import DEVICES, HOLDING, QDISCS, SINGLE_READERS, Graded, Point, few
 
 
 class Change(NamedTuple):
@@ -21,7 +21,6 @@ class Change(NamedTuple):
         return f"{self.old}-to-{self.new}"
 
 
-HOLDING = tuple(qdisc for qdisc in QDISCS if qdisc != "noqueue")
 # To the driver those that hold frames are one: the choice takes each of them as the old one and as
 # the new one, once. To the same kind means that it is configured anew, and keeps what it holds.
 OFTEN = (
@@ -53,7 +52,7 @@ def kind_of(point: Point) -> pytest.MarkDecorator:
 # vhost-net reads a batch at a time, which cannot tell when it is that frames are taken again.
 @pytest.mark.scenarios(
     kind=kind_of,
-    crossed=("change", "length"),
+    crossed=("change",),
     change=CHANGES,
     length=few((2, 16, 64), 2, 64),
     reader=few(SINGLE_READERS, "read"),

@@ -36,7 +36,7 @@ def as_stock(point: Point) -> pytest.MarkDecorator:
 )
 @pytest.mark.scenarios(
     kind=as_stock,
-    crossed=("reader", "length", "queues"),
+    crossed=("reader", "length"),
     dev=("macvtap", "ipvtap"),
     reader=READERS,
     length=few(LENGTHS, 1, 32, 500),
