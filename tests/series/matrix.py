@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -33,6 +33,7 @@ from allpairspy import AllPairs
 class Graded:
     """Values of a dimension by how often the choice has them; the full matrix has them all.
 
+    Those `apart` have one case in both: they say nothing new, and take long.
     Beside one of `once` stand, in turn, the telling values of the other dimensions, or those that
     `beside` has for a dimension of that name.
     """
@@ -40,10 +41,11 @@ class Graded:
     pairs: tuple[Any, ...]
     once: tuple[Any, ...] = ()
     rest: tuple[Any, ...] = ()
+    apart: tuple[Any, ...] = ()
     beside: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Any]:
-        return iter((*self.pairs, *self.once, *self.rest))
+        return iter((*self.pairs, *self.once, *self.rest, *self.apart))
 
 
 Values = Sequence[Any] | Graded
@@ -52,8 +54,9 @@ Point = dict[str, Any]
 
 def few(values: Values, *pairs: Any) -> Graded:
     """Grade `values`: `pairs` are the telling ones, each of the others has one case."""
-    once = tuple(value for value in values if value not in pairs)
-    return Graded(pairs, once, beside=values.beside if isinstance(values, Graded) else {})
+    graded = values if isinstance(values, Graded) else Graded(tuple(values))
+    once = tuple(value for value in values if value not in (*pairs, *graded.apart))
+    return replace(graded, pairs=pairs, once=once, rest=())
 
 
 DEVICES = ("tun", "tap")
@@ -67,7 +70,8 @@ HOLDING = tuple(qdisc for qdisc in QDISCS if qdisc != "noqueue")
 # 500 and 1000 are the defaults of tun and tap. Length 0 has tests of its own.
 LENGTHS = Graded(
     pairs=(1, 2, 17, 31, 32, 500),
-    once=(3, 4, 15, 16, 33, 64, 1000, 4096),
+    once=(3, 4, 15, 16, 33, 64, 1000),
+    apart=(4096,),
     beside={"qdisc": HOLDING},
 )
 # Where every frame went: what must be as on stock where there is no qdisc to hold it.
@@ -110,7 +114,7 @@ def _once(graded: dict[str, Graded]) -> list[tuple[Any, ...]]:
     rows = []
     for name, values in graded.items():
         others = [values.beside.get(other, graded[other].pairs) for other in graded]
-        for turn, value in enumerate(values.once):
+        for turn, value in enumerate((*values.once, *values.apart)):
             row = [other[(turn + i) % len(other)] for i, other in enumerate(others)]
             row[list(graded).index(name)] = value
             rows.append(tuple(row))
@@ -120,13 +124,17 @@ def _once(graded: dict[str, Graded]) -> list[tuple[Any, ...]]:
 def _product(graded: dict[str, Graded], crossed: Sequence[str]) -> list[tuple[Any, ...]]:
     """Combine the crossed dimensions in full, and deal out the values of the others."""
     rows = []
-    for row in itertools.product(*(enumerate(graded[name]) for name in crossed)):
+    common = {
+        name: [value for value in values if value not in values.apart]
+        for name, values in graded.items()
+    }
+    for row in itertools.product(*(enumerate(common[name]) for name in crossed)):
         at = dict(zip(crossed, row, strict=True))
         turn = sum(place for place, _ in row)
         rows.append(
             tuple(
-                at[name][1] if name in at else list(values)[(turn + i) % len(list(values))]
-                for i, (name, values) in enumerate(graded.items())
+                at[name][1] if name in at else values[(turn + i) % len(values)]
+                for i, (name, values) in enumerate(common.items())
             )
         )
     return rows
