@@ -44,7 +44,7 @@ struct soak {
 	u64 accepted;
 	u64 full;		/* sends that came back with ENOBUFS */
 	unsigned int sending;	/* senders not yet done */
-	bool lossy;		/* the driver drops: waiting makes no sense */
+	bool lossy;		/* the driver drops: that is enough to know */
 	bool stop;
 };
 
@@ -132,7 +132,8 @@ static void *send_all(void *arg)
 	bench_sender(&so->bench, &so->sc, &s, false);
 	s.frame.port = (u16)(FLOWS_PORT + me->nr);
 	jitter_start(&jt, &rnd);
-	for (i = 0; i < me->frames && !shared_get(so->stop); i++) {
+	for (i = 0; i < me->frames && !shared_get(so->stop) &&
+	     !shared_get(so->lossy); i++) {
 		if (!left--) {
 			if (stall_now_ns() > so->send_until)
 				break;

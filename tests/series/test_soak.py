@@ -2,30 +2,73 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from kseries.run import Run
 
-PROGRAM = "soak --dev {dev} --reader {reader} --qdisc fq_codel --len {length} --senders {senders}"
+from .matrix import Point, points
 
-
-@pytest.mark.kernel_case("fixes", reason="the driver drops what a reader is too slow for")
-@pytest.mark.kernel_program(PROGRAM)
-@pytest.mark.scenarios(
-    dev=("tun", "tap"), reader=("read", "vhost"), length=(1, 2, 4, 16), senders=(1, 2)
+SPACE = {
+    "dev": ("tun", "tap"),
+    "reader": ("read", "vhost"),
+    "length": (1, 2, 4, 16),
+    "senders": (1, 2),
+}
+LONG_SPACE = {
+    "dev": ("tun", "tap"),
+    "reader": ("read", "poll", "readv", "vhost"),
+    "length": (1, 2, 3, 4, 16, 31),
+    "senders": (1, 2, 3),
+}
+# The likeliest places for a wake to be lost, or to come late, and more than one seed for each.
+HOT = (
+    *({"dev": "tap", "reader": "read", "length": 1, "senders": n} for n in (1, 2)),
+    *({"dev": "tap", "reader": "read", "length": 4, "senders": n} for n in (1, 1)),
 )
-def test_soak(kernel_run: Run, dev: str, reader: str, length: int, senders: int) -> None:
-    kernel_run.check()
+LONG_MS = 10000
 
 
-# With one slot every frame is a chance to lose a wake: the likeliest place to see it happen.
+def _default(seed: int) -> list[Point]:
+    chosen = [point | {"seed": seed} for point in points(False, SPACE)]
+    chosen += [point | {"seed": seed + 1 + i} for i, point in enumerate((*HOT, *HOT))]
+    return [point | {"frames": 20000, "ms": 5000} for point in chosen]
+
+
+def _long(seed: int, minutes: int) -> list[Point]:
+    draw = random.Random(seed)
+    space = points(True, LONG_SPACE)
+    drawn = [draw.choice(space) for _ in range(minutes * 60000 // LONG_MS)]
+    return [
+        point | {"seed": draw.randrange(1 << 31), "frames": 1 << 30, "ms": LONG_MS}
+        for point in drawn
+    ]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    option = metafunc.config.option
+    seed = int(option.soak_seed)
+    chosen = _long(seed, option.soak_minutes) if option.soak_minutes else _default(seed)
+    metafunc.parametrize(
+        list(chosen[0]),
+        [list(point.values()) for point in chosen],
+        ids=["{dev}-{reader}-{length}-{senders}-seed{seed}".format(**point) for point in chosen],
+    )
+
+
 @pytest.mark.kernel_case("fixes", reason="the driver drops what a reader is too slow for")
-@pytest.mark.kernel_program(PROGRAM + " --seed {seed}")
-@pytest.mark.parametrize("seed", [2, 3])
-@pytest.mark.parametrize("senders", [1, 2])
-@pytest.mark.parametrize("length", [1])
-@pytest.mark.parametrize("reader", ["read"])
-@pytest.mark.parametrize("dev", ["tap"])
-def test_soak_one_slot(
-    kernel_run: Run, dev: str, reader: str, length: int, senders: int, seed: int
+@pytest.mark.kernel_program(
+    "soak --dev {dev} --reader {reader} --qdisc fq_codel --len {length} --senders {senders}"
+    " --seed {seed} --frames {frames} --ms {ms}"
+)
+def test_soak(
+    kernel_run: Run,
+    dev: str,
+    reader: str,
+    length: int,
+    senders: int,
+    seed: int,
+    frames: int,
+    ms: int,
 ) -> None:
     kernel_run.check()
