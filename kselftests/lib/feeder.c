@@ -24,6 +24,7 @@
 
 /* What comes behind the headers that the kernel puts before it. */
 #define PAYLOAD 12
+#define FDS_MOST 64
 
 const char * const feeder_vias[] = { "packet", "udp", NULL };
 
@@ -135,9 +136,13 @@ static void __noreturn child(struct feeder *f, u64 n, enum feeder_mode mode)
 	/* No SA_RESTART: it is there to interrupt. */
 	struct sigaction sa = { .sa_handler = interrupted };
 	struct feeder_state *st = f->st;
-	int err;
+	int err, fd;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* The device's files are the parent's: it may want to close one. */
+	for (fd = STDERR_FILENO + 1; fd < FDS_MOST; fd++)
+		if (fd != f->fd)
+			close(fd);
 	sigaction(SIGUSR1, &sa, NULL);
 	while (n) {
 		shared_set(st->inside, true);

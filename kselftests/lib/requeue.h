@@ -5,12 +5,12 @@
 
 #include "scenario.h"
 
-#define REQUEUE_MOST 3
-/* One to three queues; of these the lowest, the middle and the last one. */
-#define REQUEUE_CASES 6
-#define REQUEUE_TESTS (2 * REQUEUE_CASES)
+#define REQUEUE_MOST 4
+/* One to four queues; of these the lowest, one in the middle and the last one. */
+#define REQUEUE_CASES (1 + 2 + 3 + 3)
+#define REQUEUE_TESTS (3 * REQUEUE_CASES)
 
-/* Prints REQUEUE_TESTS results. @fill: frames for the queue that will go. */
+/* Needs drops_start(NULL). Prints REQUEUE_TESTS results. @fill: frames for the queue that will go. */
 void requeue_all(const struct scenario *sc, unsigned int fill);
 
 #endif

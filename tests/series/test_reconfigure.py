@@ -20,13 +20,23 @@ ACTIONS = (
 @pytest.mark.scenarios(
     dev=DEVICES,
     qdisc=("fq_codel", "pfifo_fast"),
-    length=(2, 16, 64),
+    length=(8, 32, 64),
     action=ACTIONS,
-    state=("empty", "half", "full"),
+    state=("empty", "half", "full", "stopped"),
 )
 def test_reconfigure(
     kernel_run: Run, dev: str, qdisc: str, length: int, action: str, state: str
 ) -> None:
+    kernel_run.check()
+
+
+@pytest.mark.kernel_case("keeps", reason="a reconfigured device goes on as on stock")
+@pytest.mark.kernel_program(
+    "reconfigure --dev tap --qdisc fq_codel --len {length} --action {action} --state stopped"
+)
+@pytest.mark.parametrize("action", ["grow", "shrink", "link"])
+@pytest.mark.parametrize("length", [1, 2])
+def test_shortest_ring(kernel_run: Run, length: int, action: str) -> None:
     kernel_run.check()
 
 
