@@ -53,6 +53,8 @@ static void start_feeder(struct change *ch)
 
 	feeder_open(f, &ch->bench, &ch->sc, VIA_PACKET);
 	f->packet.frame.cookie ^= 1;
+	if (ch->port)
+		feeder_port(f, ch->port);
 	feeder_start(f, 3 * ch->sc.len + 100, FEED_BLOCK);
 	feeder_blocks(f, ch->sc.stall_ms);
 }

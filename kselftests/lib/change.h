@@ -33,6 +33,7 @@ struct change {
 	struct reader reader;
 	struct tally tally;
 	struct feeder feeder;	/* only in STATE_STOPPED; foreign to the tally */
+	u16 port;		/* of the feeder's frames; 0: any */
 	u64 tried;		/* by what no longer is the sender, and by probes */
 };
 

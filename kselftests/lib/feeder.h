@@ -55,8 +55,7 @@ bool feeder_blocks(struct feeder *f, unsigned int stall_ms);
 bool feeder_ends(struct feeder *f, unsigned int stall_ms);
 /* SIGUSR1 interrupts it: an error, EINTR. */
 void feeder_signal(struct feeder *f, int sig);
-/* Is the socket's buffer used up, so that a send would sleep? */
-bool feeder_full(const struct feeder *f);
+/* Is half of the socket's buffer free? Else a send that sleeps sleeps on. */
 bool feeder_writable(const struct feeder *f);
 /* Close the parent's descriptor: then the process holds the last one. */
 void feeder_let_go(struct feeder *f);

@@ -47,3 +47,24 @@ def test_shortest_ring(kernel_run: Run, length: int, action: str) -> None:
 @pytest.mark.scenarios(dev=DEVICES, qdisc=QDISCS, length=(2, 16, 64, 500), offer=(1, 10))
 def test_vhost_release(kernel_run: Run, dev: str, qdisc: str, length: int, offer: int) -> None:
     kernel_run.check()
+
+
+@pytest.mark.kernel_case("keeps", reason="who sleeps is woken, or told that the device is gone")
+@pytest.mark.kernel_program(
+    "reconfigure_busy --dev {dev} --qdisc {qdisc} --len {length} --action {action}"
+)
+@pytest.mark.scenarios(
+    dev=DEVICES,
+    qdisc=("fq_codel", "pfifo_fast"),
+    length=(8, 64),
+    action=(
+        *("grow", "shrink", "zero", "link", "carrier", "qdisc_replace", "move"),
+        *("detach_full", "detach_read", "reopen_full", "delete"),
+    ),
+)
+def test_reconfigure_busy(
+    kernel_run: Run, dev: str, qdisc: str, length: int, action: str
+) -> None:
+    kernel_run.check()
+    if kernel_run.kernel == "patched" and not kernel_run.figures["sender_sleeps"]:
+        kernel_run.fail("the sender did not sleep, so that nothing was shown")
