@@ -62,9 +62,7 @@ def test_vhost_release(kernel_run: Run, dev: str, qdisc: str, length: int, offer
         *("detach_full", "detach_read", "reopen_full", "delete"),
     ),
 )
-def test_reconfigure_busy(
-    kernel_run: Run, dev: str, qdisc: str, length: int, action: str
-) -> None:
+def test_reconfigure_busy(kernel_run: Run, dev: str, qdisc: str, length: int, action: str) -> None:
     kernel_run.check()
     if kernel_run.kernel == "patched" and not kernel_run.figures["sender_sleeps"]:
         kernel_run.fail("the sender did not sleep, so that nothing was shown")
