@@ -110,7 +110,7 @@ static void drain(struct blocked *bl, u64 n)
 			  (unsigned long long)drops_count());
 }
 
-static void fresh(struct blocked *bl)
+static void check_fresh(struct blocked *bl)
 {
 	unsigned int i, want = 0, got = 0, room = ring_room(bl->sc.len);
 	struct sender s;
@@ -147,7 +147,7 @@ static void run_wake(struct blocked *bl)
 	if (bl->how == HOW_POLL)
 		ktap_ok(!!f->st->again == bl->holds && feeder_writable(f),
 			"it had to wait for POLLOUT, which is there again");
-	fresh(bl);
+	check_fresh(bl);
 }
 
 static void run_signal(struct blocked *bl)
@@ -164,7 +164,7 @@ static void run_signal(struct blocked *bl)
 	ends(bl, kills ? 0 : EINTR, kills ? "killed, the sender is gone at once" :
 	     "a signal interrupts the sender");
 	drain(bl, sent);
-	fresh(bl);
+	check_fresh(bl);
 }
 
 /* The error of the first send after the one that was blocked. */
@@ -199,7 +199,7 @@ static void run_delete(struct blocked *bl)
 	bench_open(&bl->bench, &bl->sc, "blocked1");
 	tally_start(&bl->tally, scenario_ether(&bl->sc), bl->bench.cookie);
 	open_reader(bl);
-	fresh(bl);
+	check_fresh(bl);
 }
 
 /* The netns goes with its last user: its devices are deleted, ours too. */
@@ -274,7 +274,7 @@ static void run_alone(struct blocked *bl)
 	drain(bl, sent);
 	ktap_ok(feeder_writable(f) && !feeder_send(f, 0) &&
 		reader_take(&bl->reader, 1) == 1, "then it can send again");
-	fresh(bl);
+	check_fresh(bl);
 }
 
 static void alarmed(int sig)

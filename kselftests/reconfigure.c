@@ -174,11 +174,13 @@ static void run_deleted(struct change *ch)
 {
 	char buf[FRAME_MAX];
 	ssize_t len;
+	bool slept;
 
 	change_fill(ch);
 	netdev_delete(ch->bench.dev);
-	ktap_ok(!netdev_exists(ch->bench.dev) && (!ch->feeder.pid ||
-		feeder_ends(&ch->feeder, ch->sc.stall_ms)),
+	slept = ch->feeder.pid;
+	ktap_ok(!netdev_exists(ch->bench.dev) &&
+		(!slept || feeder_ends(&ch->feeder, ch->sc.stall_ms)),
 		"the device is gone, and a sender does not wait for it");
 	len = read(ch->bench.fd[0], buf, sizeof(buf));
 	ktap_ok(len < 0 && errno == EBADFD, "a read of it fails with EBADFD");

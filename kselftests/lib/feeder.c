@@ -34,7 +34,7 @@ static void nap(void)
 }
 
 /* Nobody answers ARP behind a tap. */
-static void neighbour(const char *dev, const u8 mac[6])
+static void add_neighbour(const char *dev, const u8 mac[6])
 {
 	struct ndmsg ndm = {
 		.ndm_family = AF_INET,
@@ -85,7 +85,7 @@ void feeder_open(struct feeder *f, const struct bench *b,
 	if (via == VIA_UDP) {
 		netdev_addr4(b->dev, htonl(FRAME_SRC4), 30);
 		if (scenario_ether(sc))
-			neighbour(b->dev, f->packet.frame.dst_mac);
+			add_neighbour(b->dev, f->packet.frame.dst_mac);
 		sender_close(&f->packet);
 		f->fd = udp_socket(f->packet.frame.port);
 	}

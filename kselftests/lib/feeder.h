@@ -55,7 +55,7 @@ bool feeder_blocks(struct feeder *f, unsigned int stall_ms);
 bool feeder_ends(struct feeder *f, unsigned int stall_ms);
 /* SIGUSR1 interrupts it: an error, EINTR. */
 void feeder_signal(struct feeder *f, int sig);
-/* Is half of the socket's buffer free? Else a send that sleeps sleeps on. */
+/* Is half of the socket's buffer free? Else a send that sleeps goes on so. */
 bool feeder_writable(const struct feeder *f);
 /* Close the parent's descriptor: then the process holds the last one. */
 void feeder_let_go(struct feeder *f);

@@ -88,7 +88,7 @@ void jitter_start(struct jitter *jt, u32 *state, unsigned int n)
 	struct itimerspec every = {};
 	unsigned int i;
 
-	jt->n = min(n, (unsigned int)JITTER_MOST);
+	jt->n = min_t(unsigned int, n, JITTER_MOST);
 	signal(SIGUSR2, SIG_IGN);
 	for (i = 0; i < jt->n; i++) {
 		every.it_interval.tv_nsec = 1000000 + rnd_below(state, 200000);

@@ -6,11 +6,14 @@
 #include "scenario.h"
 
 #define REQUEUE_MOST 4
-/* One to four queues; of these the lowest, one in the middle and the last one. */
+/* One to four queues; of these the lowest, one between, and the last. */
 #define REQUEUE_CASES (1 + 2 + 3 + 3)
 #define REQUEUE_TESTS (3 * REQUEUE_CASES)
 
-/* Needs drops_start(NULL). Prints REQUEUE_TESTS results. @fill: frames for the queue that will go. */
+/*
+ * Prints REQUEUE_TESTS results; needs drops_start(NULL). @fill: frames for the
+ * queue that will go.
+ */
 void requeue_all(const struct scenario *sc, unsigned int fill);
 
 #endif

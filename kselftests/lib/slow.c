@@ -30,7 +30,7 @@ u64 slow_symbol(const char *name)
 }
 
 /* Inside an instruction, so that it is not met; on that page all the same. */
-static int breakpoint(u64 addr)
+static int open_breakpoint(u64 addr)
 {
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_BREAKPOINT,
@@ -58,7 +58,8 @@ bool slow_open(struct slow *s, u64 addr)
 
 	s->on = false;
 	for (i = 0; i < SLOW_PAGES; i++)
-		s->fd[i] = breakpoint(i ? (addr & -PAGE) + i * PAGE + 1 : addr + 1);
+		s->fd[i] = open_breakpoint(i ? (addr & -PAGE) + i * PAGE + 1 :
+					   addr + 1);
 	return s->fd[0] >= 0;
 }
 

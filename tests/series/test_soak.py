@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from kseries.run import Run
 
 from .matrix import Point, points
 
-SPACE = {
+SPACE: dict[str, Sequence[Any]] = {
     "dev": ("tun", "tap"),
     "reader": ("read", "vhost"),
     "length": (1, 2, 4, 16),
     "senders": (1, 2),
 }
-LONG_SPACE = {
+LONG_SPACE: dict[str, Sequence[Any]] = {
     "dev": ("tun", "tap"),
     "reader": ("read", "poll", "readv", "vhost"),
     "length": (1, 2, 3, 4, 16, 31),
     "senders": (1, 2, 3),
 }
 # The likeliest places for a wake to be lost, or to come late, and more than one seed for each.
-HOT = (
+HOT: tuple[Point, ...] = (
     *({"dev": "tap", "reader": "read", "length": 1, "senders": n} for n in (1, 2)),
     *({"dev": "tap", "reader": "read", "length": 4, "senders": n} for n in (1, 1)),
 )
