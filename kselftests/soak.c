@@ -24,7 +24,6 @@
 #include "netdev.h"
 #include "qdisc.h"
 #include "scenario.h"
-#include "slow.h"
 #include "stall.h"
 
 #define MONITOR_NS 2000000L
@@ -39,8 +38,6 @@ struct soak {
 	unsigned int ms;
 	unsigned int listen;
 	unsigned int jitter;
-	unsigned int slow;
-	u64 code;		/* of the driver's transmit function */
 	struct flows out;	/* what the reader got */
 	struct flows seen;	/* what a packet tap saw */
 	struct listener listener;
@@ -131,13 +128,11 @@ static void *send_all(void *arg)
 	bool burst = false;
 	struct jitter jt;
 	struct sender s;
-	struct slow slow;
 
 	cpu_pin(me->cpu);
 	bench_sender(&so->bench, &so->sc, &s, false);
 	s.frame.port = (u16)(FLOWS_PORT + me->nr);
 	jitter_start(&jt, &rnd, so->jitter);
-	slow_open(&slow, so->code);
 	for (i = 0; i < me->frames && !shared_get(so->stop) &&
 	     !shared_get(so->lossy); i++) {
 		if (!left--) {
@@ -146,7 +141,6 @@ static void *send_all(void *arg)
 			left = rnd_below(&rnd, 16 * so->sc.len + 64);
 			window = pick_window(so, &rnd);
 			burst = rnd_below(&rnd, 4);
-			slow_set(&slow, rnd_below(&rnd, 8) < so->slow);
 			pause = pauses[rnd_below(&rnd, ARRAY_SIZE(pauses))];
 		}
 		/* Start again on an empty ring, or go on when one is out. */
@@ -155,7 +149,6 @@ static void *send_all(void *arg)
 		send_one(so, &s);
 		rnd_pause(&rnd, pause);
 	}
-	slow_close(&slow);
 	jitter_end(&jt);
 	sender_close(&s);
 	shared_add(so->sending, -1);
@@ -310,13 +303,12 @@ static void soak(struct soak *so)
 int main(int argc, char **argv)
 {
 	struct soak so = { .frames = 20000, .senders = 1, .ms = 5000,
-			   .listen = 1, .jitter = 3, .slow = 4 };
+			   .listen = 1, .jitter = 3 };
 	const struct scenario_option options[] = {
 		{ "frames", &so.frames, "to be sent by all senders together" },
 		{ "senders", &so.senders, "at once" },
 		{ "ms", &so.ms, "after which the senders end in any case" },
 		{ "jitter", &so.jitter, "timer interrupts a millisecond, for each sender" },
-		{ "slow", &so.slow, "in so many of 8 manners the driver's transmit code is slow" },
 		{ "listen", &so.listen, "0: without a packet tap" },
 	};
 
@@ -327,9 +319,6 @@ int main(int argc, char **argv)
 		ktap_bail("soak takes 1 to %d senders, a length above 0, tun or tap",
 			  FLOWS_MAX);
 	ktap_plan(5);
-	so.code = slow_symbol("tun_net_xmit");
-	if (!so.code)
-		ktap_bail("no tun_net_xmit in this kernel");
 	netns_enter();
 	bench_open(&so.bench, &so.sc, "soak0");
 	flows_start(&so.out, so.senders, scenario_ether(&so.sc),
