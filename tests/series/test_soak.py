@@ -23,10 +23,12 @@ LONG_SPACE: dict[str, Sequence[Any]] = {
     "length": (1, 2, 3, 4, 16, 31),
     "senders": (1, 2, 3),
 }
-# The likeliest places for a wake to be lost, or to come late, and more than one seed for each.
+# The likeliest places for a wake to be lost (slow senders) or to come late (swift ones), and more
+# than one seed for each.
 HOT: tuple[Point, ...] = (
-    *({"dev": "tap", "reader": "read", "length": 1, "senders": n} for n in (1, 2)),
-    *({"dev": "tap", "reader": "read", "length": 4, "senders": n} for n in (1, 1)),
+    {"dev": "tap", "reader": "read", "length": 1, "senders": 1, "trap": 7},
+    {"dev": "tap", "reader": "read", "length": 4, "senders": 1, "trap": 0},
+    {"dev": "tap", "reader": "read", "length": 1, "senders": 2, "trap": 7},
 )
 LONG_MS = 10000
 
@@ -34,7 +36,7 @@ LONG_MS = 10000
 def _default(seed: int) -> list[Point]:
     chosen = [point | {"seed": seed} for point in points(False, SPACE)]
     chosen += [point | {"seed": seed + 1 + i} for i, point in enumerate((*HOT, *HOT))]
-    return [point | {"frames": 20000, "ms": 5000} for point in chosen]
+    return [{"trap": 4} | point | {"frames": 8000, "ms": 4000} for point in chosen]
 
 
 def _long(seed: int, minutes: int) -> list[Point]:
@@ -42,7 +44,13 @@ def _long(seed: int, minutes: int) -> list[Point]:
     space = points(True, LONG_SPACE)
     drawn = [draw.choice(space) for _ in range(minutes * 60000 // LONG_MS)]
     return [
-        point | {"seed": draw.randrange(1 << 31), "frames": 1 << 30, "ms": LONG_MS}
+        point
+        | {
+            "seed": draw.randrange(1 << 31),
+            "trap": draw.randrange(9),
+            "frames": 1 << 30,
+            "ms": LONG_MS,
+        }
         for point in drawn
     ]
 
@@ -61,7 +69,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.mark.kernel_case("fixes", reason="the driver drops what a reader is too slow for")
 @pytest.mark.kernel_program(
     "soak --dev {dev} --reader {reader} --qdisc fq_codel --len {length} --senders {senders}"
-    " --seed {seed} --frames {frames} --ms {ms}"
+    " --seed {seed} --frames {frames} --ms {ms} --trap {trap}"
 )
 def test_soak(
     kernel_run: Run,
@@ -70,6 +78,7 @@ def test_soak(
     length: int,
     senders: int,
     seed: int,
+    trap: int,
     frames: int,
     ms: int,
 ) -> None:
