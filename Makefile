@@ -8,6 +8,11 @@ SERIES ?= patches
 # More options for pytest, such as PYTEST_ARGS="-n 2 -k vhost".
 PYTEST_ARGS ?=
 
+# The long soak: about how long it takes, its seed, and the CPUs of its guests.
+SOAK_MINUTES ?= 10
+SOAK_SEED ?= random
+SOAK_CPUS ?= 4
+
 PYTEST := .venv/bin/pytest
 KERNEL = --kernel-tree=$(TREE) --kernel-series=$(SERIES)
 
@@ -15,6 +20,7 @@ help:
 	@echo 'make run           judge the bundled series on real kernels, stock against patched'
 	@echo 'make test          lint, types, the tests of the plugin, then the series in its default size'
 	@echo 'make test-full  every combination of scenarios, not a covering choice'
+	@echo 'make soak          senders and readers in parallel on small rings, SOAK_MINUTES=10'
 	@echo 'make test-mutants  every mutant of the series must be killed by a test'
 	@echo 'make setup         install what is missing, nothing else'
 	@echo 'make clean         remove what these made here; the cache folder stays'
@@ -47,6 +53,11 @@ checkpatch: setup
 test-full: setup
 	$(PYTEST) tests/series $(KERNEL) --full-matrix $(PYTEST_ARGS)
 
+# Small rings, other seeds each time; what the run says of its seed repeats it.
+soak: setup
+	$(PYTEST) tests/series/test_soak.py $(KERNEL) --kernel-cpus=$(SOAK_CPUS) \
+		--soak-minutes=$(SOAK_MINUTES) --soak-seed=$(SOAK_SEED) $(PYTEST_ARGS)
+
 test-mutants: setup
 	.venv/bin/python tools/mutants.py $(TREE) $(MUTANTS) $(PYTEST_ARGS)
 
@@ -54,4 +65,4 @@ clean:
 	rm -rf report .venv .pytest_cache .mypy_cache .ruff_cache
 	$(MAKE) -C kselftests clean
 
-.PHONY: help setup run series test lint test-plugin checkpatch test-full test-mutants clean
+.PHONY: help setup run series test lint test-plugin checkpatch test-full soak test-mutants clean

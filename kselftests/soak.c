@@ -25,6 +25,7 @@
 #include "qdisc.h"
 #include "scenario.h"
 #include "stall.h"
+#include "trap.h"
 
 #define MONITOR_NS 2000000L
 #define COLLECT_TICKS 50
@@ -37,14 +38,18 @@ struct soak {
 	unsigned int senders;
 	unsigned int ms;
 	unsigned int listen;
+	unsigned int jitter;
+	unsigned int trap;
+	u64 slots;		/* where the ring's are */
 	struct flows out;	/* what the reader got */
 	struct flows seen;	/* what a packet tap saw */
 	struct listener listener;
 	u64 send_until;
 	u64 accepted;
+	u64 traps;
 	u64 full;		/* sends that came back with ENOBUFS */
 	unsigned int sending;	/* senders not yet done */
-	bool lossy;		/* the driver drops: waiting makes no sense */
+	bool lossy;		/* the driver drops: that is enough to know */
 	bool stop;
 };
 
@@ -127,18 +132,22 @@ static void *send_all(void *arg)
 	bool burst = false;
 	struct jitter jt;
 	struct sender s;
+	struct trap tr;
 
 	cpu_pin(me->cpu);
 	bench_sender(&so->bench, &so->sc, &s, false);
 	s.frame.port = (u16)(FLOWS_PORT + me->nr);
-	jitter_start(&jt, &rnd);
-	for (i = 0; i < me->frames && !shared_get(so->stop); i++) {
+	jitter_start(&jt, &rnd, so->jitter);
+	trap_open(&tr, so->slots, so->sc.len);
+	for (i = 0; i < me->frames && !shared_get(so->stop) &&
+	     !shared_get(so->lossy); i++) {
 		if (!left--) {
 			if (stall_now_ns() > so->send_until)
 				break;
 			left = rnd_below(&rnd, 16 * so->sc.len + 64);
 			window = pick_window(so, &rnd);
 			burst = rnd_below(&rnd, 4);
+			trap_set(&tr, rnd_below(&rnd, 8) < so->trap);
 			pause = pauses[rnd_below(&rnd, ARRAY_SIZE(pauses))];
 		}
 		/* Start again on an empty ring, or go on when one is out. */
@@ -147,6 +156,7 @@ static void *send_all(void *arg)
 		send_one(so, &s);
 		rnd_pause(&rnd, pause);
 	}
+	shared_add(so->traps, trap_close(&tr));
 	jitter_end(&jt);
 	sender_close(&s);
 	shared_add(so->sending, -1);
@@ -223,6 +233,7 @@ static void report(struct soak *so, bool flowed, u64 drops, u64 us)
 	ktap_figure("tx_dropped", (long long)lost, "frames");
 	ktap_figure("requeues", qd.requeues, NULL);
 	ktap_figure("send_enobufs", (long long)so->full, NULL);
+	ktap_figure("traps", (long long)so->traps, NULL);
 	ktap_figure("elapsed_us", (long long)us, "us");
 
 	ktap_ok(flowed, "no stall: every frame came out or was dropped");
@@ -301,11 +312,13 @@ static void soak(struct soak *so)
 int main(int argc, char **argv)
 {
 	struct soak so = { .frames = 20000, .senders = 1, .ms = 5000,
-			   .listen = 1 };
+			   .listen = 1, .jitter = 3, .trap = 4 };
 	const struct scenario_option options[] = {
 		{ "frames", &so.frames, "to be sent by all senders together" },
 		{ "senders", &so.senders, "at once" },
 		{ "ms", &so.ms, "after which the senders end in any case" },
+		{ "jitter", &so.jitter, "timer interrupts a millisecond, for each sender" },
+		{ "trap", &so.trap, "in so many of 8 manners a sender is slow at the ring" },
 		{ "listen", &so.listen, "0: without a packet tap" },
 	};
 
@@ -318,6 +331,7 @@ int main(int argc, char **argv)
 	ktap_plan(5);
 	netns_enter();
 	bench_open(&so.bench, &so.sc, "soak0");
+	so.slots = trap_find(so.bench.dev, so.sc.len);
 	flows_start(&so.out, so.senders, scenario_ether(&so.sc),
 		    so.bench.cookie);
 	flows_start(&so.seen, so.senders, scenario_ether(&so.sc),

@@ -6,6 +6,7 @@
 #include <linux/if_tun.h>
 
 #include "change.h"
+#include "drops.h"
 #include "ktap.h"
 #include "netdev.h"
 #include "nl.h"
@@ -20,7 +21,9 @@ const char * const change_actions[] = {
 	"qdisc_to_noqueue", "qdisc_replace", "delete", "move", NULL,
 };
 
-const char * const change_states[] = { "empty", "half", "full", NULL };
+const char * const change_states[] = {
+	"empty", "half", "full", "stopped", NULL,
+};
 
 unsigned int change_backlog(const struct change *ch)
 {
@@ -34,6 +37,7 @@ unsigned int change_fill_of(const struct change *ch)
 {
 	switch (ch->state) {
 	case STATE_HALF:
+	case STATE_STOPPED:
 		return ch->sc.len / 2;
 	case STATE_FULL:
 		return ch->sc.len + CHANGE_EXTRA;
@@ -42,14 +46,88 @@ unsigned int change_fill_of(const struct change *ch)
 	}
 }
 
+/* It has more than fits, also when it can go on for a while. */
+static void start_feeder(struct change *ch)
+{
+	struct feeder *f = &ch->feeder;
+
+	feeder_open(f, &ch->bench, &ch->sc, VIA_PACKET);
+	f->packet.frame.cookie ^= 1;
+	if (ch->port)
+		feeder_port(f, ch->port);
+	feeder_start(f, 3 * ch->sc.len + 100, FEED_BLOCK);
+	feeder_blocks(f, ch->sc.stall_ms);
+}
+
+/* What became a packet: not what a device that is down or gone refused. */
+static u64 fed(const struct change *ch)
+{
+	const struct feeder_state *st = ch->feeder.st;
+	bool refused = st->error == ENETDOWN && ch->action == ACT_TO_NOQUEUE;
+
+	return st->sent + st->refused + refused;
+}
+
 void change_fill(struct change *ch)
 {
 	unsigned int n = change_fill_of(ch);
 
 	sender_send_many(&ch->sender, n);
 	ch->kept = min(n, ch->sc.len);
-	if (ch->state == STATE_FULL)
+	if (ch->state == STATE_STOPPED)
+		start_feeder(ch);
+	if (ch->state == STATE_FULL || ch->state == STATE_STOPPED)
 		ktap_figure("backlog_before", change_backlog(ch), "frames");
+}
+
+void change_settle(struct change *ch)
+{
+	if (ch->feeder.pid)
+		feeder_blocks(&ch->feeder, ch->sc.stall_ms);
+}
+
+bool change_release(struct change *ch)
+{
+	struct feeder *f = &ch->feeder;
+	struct stall st;
+	bool ended;
+
+	if (!f->st)
+		return true;
+	stall_start(&st, ch->sc.stall_ms);
+	do {
+		ended = !f->pid || feeder_ends(f, 1);
+		/* What it sent last is in the ring or before it. */
+		reader_rest(&ch->reader);
+		stall_note(&st, ch->tally.foreign);
+	} while ((!ended || change_backlog(ch)) && !stall_over(&st));
+	if (!ended)
+		ktap_diag("the sender sleeps on, backlog %u, queue %s",
+			  change_backlog(ch), probe_name(change_probe(ch)));
+	return ended;
+}
+
+enum probe change_probe(struct change *ch)
+{
+	ch->tried++;
+	return probe_queue(&ch->bench, &ch->sc);
+}
+
+bool change_balances(const struct change *ch)
+{
+	u64 tried = ch->tried + sender_tried(&ch->sender);
+	u64 out = ch->tally.frames + ch->tally.foreign;
+	u64 freed = drops_count_at(DROPS_IP);
+
+	if (ch->feeder.st)
+		tried += fed(ch);
+	ktap_figure("freed", (long long)freed, "frames");
+	if (tried == out + freed)
+		return true;
+	ktap_diag("%llu tried, %llu came out, %llu were freed",
+		  (unsigned long long)tried, (unsigned long long)out,
+		  (unsigned long long)freed);
+	return false;
 }
 
 void change_resize(struct change *ch, unsigned int len)
@@ -98,6 +176,7 @@ static void new_sender(struct change *ch)
 {
 	u64 seq = ch->sender.frame.seq;
 
+	ch->tried += sender_tried(&ch->sender);
 	bench_sender(&ch->bench, &ch->sc, &ch->sender, false);
 	ch->sender.frame.seq = seq;
 }

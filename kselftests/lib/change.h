@@ -3,6 +3,8 @@
 #ifndef KSERIES_CHANGE_H
 #define KSERIES_CHANGE_H
 
+#include "feeder.h"
+#include "probe.h"
 #include "scenario.h"
 
 enum action {
@@ -10,7 +12,8 @@ enum action {
 	ACT_CARRIER, ACT_TO_NOQUEUE, ACT_QDISC_REPLACE, ACT_DELETE, ACT_MOVE,
 };
 
-enum state { STATE_EMPTY, STATE_HALF, STATE_FULL };
+/* Stopped: full, and a sender sleeps for what waits in front of it. */
+enum state { STATE_EMPTY, STATE_HALF, STATE_FULL, STATE_STOPPED };
 
 /* In the order of the enums, and with a NULL at the end. */
 extern const char * const change_actions[];
@@ -29,6 +32,9 @@ struct change {
 	struct sender sender;
 	struct reader reader;
 	struct tally tally;
+	struct feeder feeder;	/* only in STATE_STOPPED; foreign to the tally */
+	u16 port;		/* of the feeder's frames; 0: any */
+	u64 tried;		/* by what no longer is the sender, and by probes */
 };
 
 unsigned int change_fill_of(const struct change *ch);
@@ -37,6 +43,13 @@ void change_fill(struct change *ch);
 /* All but detach_attach and delete, which need more than this. */
 void change_act(struct change *ch);
 void change_resize(struct change *ch, unsigned int len);
+/* Let the sender that sleeps send what it has left, if it can do so. */
+void change_settle(struct change *ch);
+/* Read until it has ended: false if it does not. */
+bool change_release(struct change *ch);
+enum probe change_probe(struct change *ch);
+/* All that was tried came out or was freed. Needs drops_start(NULL). */
+bool change_balances(const struct change *ch);
 unsigned int change_backlog(const struct change *ch);
 /* Frames sent now come out of the open reader, in rounds that the ring holds. */
 bool change_fresh(struct change *ch);

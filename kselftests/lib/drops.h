@@ -10,6 +10,9 @@
 
 /* Count one reason, e.g. "FULL_RING", or all of them (NULL). One at a time. */
 void drops_start(const char *reason);
+/* What is in the line of each event that is about an IPv4 packet. */
+#define DROPS_IP "protocol=2048 "
+
 /* Events since drops_start(). */
 u64 drops_count(void);
 /* Those of them whose location (or any of the line) has @text in it. */

@@ -177,6 +177,12 @@ unsigned int sender_send_many(struct sender *s, unsigned int n)
 	return accepted;
 }
 
+u64 sender_tried(const struct sender *s)
+{
+	return s->count[SEND_OK] + s->count[SEND_NOBUFS] + s->count[SEND_NETDOWN] +
+	       s->count[SEND_OTHER];
+}
+
 void sender_close(struct sender *s)
 {
 	close(s->fd);

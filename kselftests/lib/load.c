@@ -79,7 +79,7 @@ void cpu_pin(int cpu)
  * Nobody is to get these signals: what counts is the interrupt. A timer whose
  * signal is ignored starts itself again, but not below a tick of the kernel's.
  */
-void jitter_start(struct jitter *jt, u32 *state)
+void jitter_start(struct jitter *jt, u32 *state, unsigned int n)
 {
 	struct sigevent ev = {
 		.sigev_notify = SIGEV_SIGNAL,
@@ -88,8 +88,9 @@ void jitter_start(struct jitter *jt, u32 *state)
 	struct itimerspec every = {};
 	unsigned int i;
 
+	jt->n = min_t(unsigned int, n, JITTER_MOST);
 	signal(SIGUSR2, SIG_IGN);
-	for (i = 0; i < JITTER_TIMERS; i++) {
+	for (i = 0; i < jt->n; i++) {
 		every.it_interval.tv_nsec = 1000000 + rnd_below(state, 200000);
 		every.it_value.tv_nsec = 1 + rnd_below(state, 1000000);
 		if (timer_create(CLOCK_MONOTONIC, &ev, &jt->timer[i]) ||
@@ -102,6 +103,6 @@ void jitter_end(struct jitter *jt)
 {
 	unsigned int i;
 
-	for (i = 0; i < JITTER_TIMERS; i++)
+	for (i = 0; i < jt->n; i++)
 		timer_delete(jt->timer[i]);
 }

@@ -26,17 +26,18 @@ void load_wait(u64 since);
 unsigned int cpus_allowed(int *cpu, unsigned int most);
 void cpu_pin(int cpu);
 
-#define JITTER_TIMERS 3
+#define JITTER_MOST 32
 
 /*
- * Timer interrupts at odd times on the CPU of this thread, some three to a
+ * Timer interrupts at odd times on the CPU of this thread, some @n of them to a
  * millisecond, to stretch now and then what is a few instructions long.
  */
 struct jitter {
-	timer_t timer[JITTER_TIMERS];
+	timer_t timer[JITTER_MOST];
+	unsigned int n;
 };
 
-void jitter_start(struct jitter *jt, u32 *state);
+void jitter_start(struct jitter *jt, u32 *state, unsigned int n);
 void jitter_end(struct jitter *jt);
 
 #endif

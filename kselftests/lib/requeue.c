@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <linux/if_tun.h>
 
+#include "drops.h"
 #include "ktap.h"
 #include "netdev.h"
 #include "qdisc.h"
@@ -18,7 +19,9 @@
 #include "stall.h"
 
 #define PORT_BASE 42000
+/* So many that none of four queues goes without, and in a round no more than needed. */
 #define PORTS 64
+#define PORTS_LEAST 8
 
 struct requeue {
 	const struct scenario *sc;
@@ -27,7 +30,10 @@ struct requeue {
 	bool attached[REQUEUE_MOST];
 	/* Which of the queues a port's frames come out of. */
 	unsigned int out[PORTS];
+	unsigned int ports;	/* of the last round */
 	unsigned int seen[REQUEUE_MOST];
+	u64 read;
+	u64 freed_before;
 };
 
 static void open_queues(struct requeue *rq, unsigned int queues)
@@ -61,9 +67,11 @@ static bool read_for(struct requeue *rq, int fd, u64 seq)
 	char buf[FRAME_MAX];
 	ssize_t len;
 
-	while ((len = read(fd, buf, sizeof(buf))) >= 0)
+	while ((len = read(fd, buf, sizeof(buf))) >= 0) {
+		rq->read++;
 		if (frame_parse(buf, (size_t)len, &f) && f.seq == seq)
 			return true;
+	}
 	return false;
 }
 
@@ -88,6 +96,16 @@ static int await(struct requeue *rq, u64 seq)
 	return -1;
 }
 
+static bool all_seen(const struct requeue *rq)
+{
+	unsigned int i;
+
+	for (i = 0; i < rq->bench.n_fds; i++)
+		if (rq->attached[i] && !rq->seen[i])
+			return false;
+	return true;
+}
+
 /* A frame for each port, one after the other, through whatever is attached. */
 static bool round_of(struct requeue *rq)
 {
@@ -96,7 +114,8 @@ static bool round_of(struct requeue *rq)
 	int where;
 
 	memset(rq->seen, 0, sizeof(rq->seen));
-	for (i = 0; i < PORTS; i++) {
+	rq->ports = 0;
+	for (i = 0; i < PORTS && (i < PORTS_LEAST || !all_seen(rq)); i++) {
 		s->frame.port = (u16)(PORT_BASE + i);
 		if (sender_send(s) != SEND_OK) {
 			ktap_diag("port %u: %s", i, strerror(s->error));
@@ -109,41 +128,45 @@ static bool round_of(struct requeue *rq)
 		}
 		rq->out[i] = (unsigned int)where;
 		rq->seen[where]++;
+		rq->ports++;
 	}
-	return true;
-}
-
-static bool all_seen(const struct requeue *rq)
-{
-	unsigned int i;
-
-	for (i = 0; i < rq->bench.n_fds; i++)
-		if (!rq->seen[i]) {
-			ktap_diag("nothing came out of queue %u", i);
-			return false;
-		}
-	return true;
+	if (all_seen(rq))
+		return true;
+	ktap_diag("nothing came out of one of the queues");
+	return false;
 }
 
 static void fill_queue(struct requeue *rq, unsigned int queue, unsigned int n)
 {
 	unsigned int i = 0;
 
-	while (i < PORTS && rq->out[i] != queue)
+	while (i < rq->ports && rq->out[i] != queue)
 		i++;
-	if (i == PORTS)
+	if (i == rq->ports)
 		ktap_bail("no port leads to queue %u", queue);
 	rq->sender.frame.port = (u16)(PORT_BASE + i);
 	sender_send_many(&rq->sender, n);
 }
 
+/* Once the device is gone, what did not come out was freed somewhere. */
+static void check_balance(const struct requeue *rq)
+{
+	u64 tried = sender_tried(&rq->sender);
+	u64 freed = drops_count_at(DROPS_IP) - rq->freed_before;
+
+	if (!ktap_ok(tried == rq->read + freed, "none is lost without a trace"))
+		ktap_diag("%llu tried, %llu came out, %llu were freed",
+			  (unsigned long long)tried,
+			  (unsigned long long)rq->read,
+			  (unsigned long long)freed);
+}
+
 static void requeue_case(struct requeue *rq, unsigned int queues,
 			 unsigned int queue, unsigned int fill)
 {
-	bool good;
-
+	rq->freed_before = drops_count_at(DROPS_IP);
 	open_queues(rq, queues);
-	if (!round_of(rq) || !all_seen(rq))
+	if (!round_of(rq))
 		ktap_bail("frames do not reach the queues to begin with");
 	fill_queue(rq, queue, fill);
 
@@ -158,10 +181,10 @@ static void requeue_case(struct requeue *rq, unsigned int queues,
 	tuntap_queue(rq->bench.fd[queue], true);
 	rq->attached[queue] = true;
 	/* Without any queue the carrier was off. */
-	good = round_of(rq) && all_seen(rq);
-	ktap_ok(good, "%u queues, %u attached again: all flow", queues, queue);
+	ktap_ok(round_of(rq), "%u queues, %u attached again: all flow", queues, queue);
 	sender_close(&rq->sender);
 	bench_close(&rq->bench);
+	check_balance(rq);
 }
 
 void requeue_all(const struct scenario *sc, unsigned int fill)
@@ -172,6 +195,9 @@ void requeue_all(const struct scenario *sc, unsigned int fill)
 		for (queue = 0; queue < queues; queue++) {
 			struct requeue rq = { .sc = sc };
 
+			/* One in the middle stands for all. */
+			if (queue > 1 && queue < queues - 1)
+				continue;
 			requeue_case(&rq, queues, queue, fill);
 		}
 }

@@ -5,12 +5,15 @@
 
 #include "scenario.h"
 
-#define REQUEUE_MOST 3
-/* One to three queues; of these the lowest, the middle and the last one. */
-#define REQUEUE_CASES 6
-#define REQUEUE_TESTS (2 * REQUEUE_CASES)
+#define REQUEUE_MOST 4
+/* One to four queues; of these the lowest, one between, and the last. */
+#define REQUEUE_CASES (1 + 2 + 3 + 3)
+#define REQUEUE_TESTS (3 * REQUEUE_CASES)
 
-/* Prints REQUEUE_TESTS results. @fill: frames for the queue that will go. */
+/*
+ * Prints REQUEUE_TESTS results; needs drops_start(NULL). @fill: frames for the
+ * queue that will go.
+ */
 void requeue_all(const struct scenario *sc, unsigned int fill);
 
 #endif

@@ -121,6 +121,7 @@ class Controller:
             dirty=source.dirty if source else None,
             lane=lane.value,
             lane_reason=reason,
+            cpus=session.settings.cpus,
             qemu=qemu_version(),
             command=shlex.join(["pytest", *self._config.invocation_params.args]),
             patches=[patch.subject for patch in session.series.patches] if source else [],

@@ -169,7 +169,9 @@ class KernelSession:
         self._boots += 1
         label = "-".join(filter(None, (kernel, self.worker, str(self._boots))))
         folder = self.settings.report / "logs"
-        return Guest(self.image(kernel), lane, self.initramfs, folder, label)
+        return Guest(
+            self.image(kernel), lane, self.initramfs, folder, label, cpus=self.settings.cpus
+        )
 
     def _probe_kvm(self) -> str | None:
         """Boot the stock kernel with KVM; return what went wrong."""

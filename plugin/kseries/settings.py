@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from .errors import UsageProblem
+from .guest import CPUS, MOST_CPUS
 
 LANES = ("auto", "kvm", "tcg", "exact")
 
@@ -21,6 +22,7 @@ class Settings:
     series: str
     series_base: Path
     lane: str
+    cpus: int
     fragments: tuple[Path, ...]
     report: Path
     programs: tuple[Path, ...]
@@ -46,6 +48,11 @@ def add_options(parser: pytest.Parser) -> None:
         help="how guests execute: auto (default), kvm, tcg or exact",
     )
     group.addoption(
+        "--kernel-cpus",
+        metavar="N",
+        help=f"CPUs of a guest, but in the exact lane (default: {CPUS})",
+    )
+    group.addoption(
         "--kernel-config",
         action="append",
         metavar="FRAGMENT",
@@ -55,6 +62,7 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("kseries_tree", "default of --kernel-tree")
     parser.addini("kseries_series", "default of --kernel-series")
     parser.addini("kseries_lane", "default of --kernel-lane", default="auto")
+    parser.addini("kseries_cpus", "default of --kernel-cpus", default=str(CPUS))
     parser.addini("kseries_config", "config fragments of the project's tests", type="args")
     parser.addini("kseries_report", "default of --kernel-report", default="report")
     parser.addini(
@@ -83,6 +91,10 @@ def load(config: pytest.Config) -> Settings | None:
     lane = config.getoption("--kernel-lane") or str(config.getini("kseries_lane"))
     if lane not in LANES:
         raise UsageProblem(f"kseries_lane={lane}: no such lane; one of {', '.join(LANES)}")
+    cpus, _ = chosen("--kernel-cpus", "kseries_cpus")
+    if not cpus.isdecimal() or not 1 <= int(cpus) <= MOST_CPUS:
+        name = "--kernel-cpus" if config.getoption("--kernel-cpus") else "kseries_cpus"
+        raise UsageProblem(f"{name}={cpus}: a guest has 1 to {MOST_CPUS} CPUs")
     report, report_base = chosen("--kernel-report", "kseries_report")
     fragments = [root / name for name in config.getini("kseries_config")]
     fragments += [here / name for name in config.getoption("--kernel-config") or ()]
@@ -92,6 +104,7 @@ def load(config: pytest.Config) -> Settings | None:
         series=series,
         series_base=series_base,
         lane=lane,
+        cpus=int(cpus),
         fragments=tuple(fragments),
         report=(report_base / report).resolve(),
         programs=tuple((root / name).resolve() for name in config.getini("kseries_programs")),

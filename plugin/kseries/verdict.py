@@ -168,6 +168,7 @@ class Verdict:
     dirty: bool | None
     lane: str
     lane_reason: str
+    cpus: int
     qemu: str
     command: str
     patches: list[str]
@@ -198,6 +199,11 @@ class Verdict:
         """Whether nothing was found."""
         shown = any(case.word in GOOD for case in self.cases)
         return shown and not self.findings and not self.bad() and not self.interrupted
+
+    @property
+    def guests(self) -> str:
+        """The lane of the functional cases and the CPUs of a guest there."""
+        return f"{self.lane}, {self.cpus} CPU{'s' * (self.cpus > 1)}"
 
     def cross_table(self) -> dict[tuple[str, str], int]:
         """The whole table stock x patched: how often each pair of outcomes came."""
@@ -258,6 +264,7 @@ class Verdict:
             "dirty": self.dirty,
             "lane": self.lane,
             "lane_reason": self.lane_reason,
+            "cpus": self.cpus,
             "qemu": self.qemu,
             "command": self.command,
             "duration_s": round(self.duration_s, 1),

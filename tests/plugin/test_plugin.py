@@ -235,6 +235,8 @@ def test_an_id_called_stock_is_left_alone(project: Project) -> None:
 
 BAD_OPTIONS = {
     "lane": (["--kernel-lane=warp"], r".*--kernel-lane: invalid choice: 'warp'.*"),
+    "cpus": (["--kernel-cpus=9"], r"--kernel-cpus=9: a guest has 1 to 8 CPUs"),
+    "no number": (["--kernel-cpus=two"], r"--kernel-cpus=two: a guest has 1 to 8 CPUs"),
     "tree": (["--kernel-tree=patches"], r"--kernel-tree=patches: .* is no kernel source tree .*"),
     "no tree": (["--kernel-tree=nowhere"], r"--kernel-tree=nowhere: .*/nowhere is no folder .*"),
     "series": (["--kernel-series=gone"], r"--kernel-series=gone: no such folder or mbox.*"),
@@ -271,6 +273,17 @@ def test_a_bad_lane_in_the_ini_file(project: Project) -> None:
     result = project.run()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert _errors(result) == ["kseries_lane=warp: no such lane; one of auto, kvm, tcg, exact"]
+
+
+def test_the_number_of_cpus(project: Project) -> None:
+    project.tests(RING)
+    project.pytester.makeini("[pytest]\nkseries_cpus = 3\n")
+    result = project.run()
+    assert result.ret == 0
+    assert project.verdict()["cpus"] == 3
+    result.stdout.fnmatch_lines(["lane:   tcg, 3 CPUs (replayed); *"])
+    project.run("--kernel-cpus=1")
+    assert project.verdict()["cpus"] == 1
 
 
 @pytest.mark.parametrize("tool", ["qemu-system-x86_64", "flex"])
@@ -387,7 +400,7 @@ def test_all_good(project: Project) -> None:
         "The series does what it claims and nothing it touches broke: 2 fixed, 1 kept."
     )
     assert verdict["qemu"] == "QEMU emulator version 7.2.0"
-    assert verdict["lane_reason"] == "replayed"
+    assert (verdict["lane_reason"], verdict["cpus"]) == ("replayed", 2)
     assert [kernel["patches"] for kernel in verdict["kernels"]] == [
         ["0001.patch", "0002.patch", "0003.patch"],
         [],

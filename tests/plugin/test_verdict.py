@@ -118,6 +118,7 @@ def _verdict(*cases: Case, **more: object) -> Verdict:
         dirty=None,
         lane="tcg",
         lane_reason="no KVM",
+        cpus=2,
         qemu="QEMU 7",
         command="pytest",
         patches=["ring: keep"],

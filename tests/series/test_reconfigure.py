@@ -20,13 +20,23 @@ ACTIONS = (
 @pytest.mark.scenarios(
     dev=DEVICES,
     qdisc=("fq_codel", "pfifo_fast"),
-    length=(2, 16, 64),
+    length=(8, 32, 64),
     action=ACTIONS,
-    state=("empty", "half", "full"),
+    state=("empty", "half", "full", "stopped"),
 )
 def test_reconfigure(
     kernel_run: Run, dev: str, qdisc: str, length: int, action: str, state: str
 ) -> None:
+    kernel_run.check()
+
+
+@pytest.mark.kernel_case("keeps", reason="a reconfigured device goes on as on stock")
+@pytest.mark.kernel_program(
+    "reconfigure --dev tap --qdisc fq_codel --len {length} --action {action} --state stopped"
+)
+@pytest.mark.parametrize("action", ["grow", "shrink", "link"])
+@pytest.mark.parametrize("length", [1, 2])
+def test_shortest_ring(kernel_run: Run, length: int, action: str) -> None:
     kernel_run.check()
 
 
@@ -37,3 +47,22 @@ def test_reconfigure(
 @pytest.mark.scenarios(dev=DEVICES, qdisc=QDISCS, length=(2, 16, 64, 500), offer=(1, 10))
 def test_vhost_release(kernel_run: Run, dev: str, qdisc: str, length: int, offer: int) -> None:
     kernel_run.check()
+
+
+@pytest.mark.kernel_case("keeps", reason="who sleeps is woken, or told that the device is gone")
+@pytest.mark.kernel_program(
+    "reconfigure_busy --dev {dev} --qdisc {qdisc} --len {length} --action {action}"
+)
+@pytest.mark.scenarios(
+    dev=DEVICES,
+    qdisc=("fq_codel", "pfifo_fast"),
+    length=(8, 64),
+    action=(
+        *("grow", "shrink", "zero", "link", "carrier", "qdisc_replace", "move"),
+        *("detach_full", "detach_read", "reopen_full", "delete"),
+    ),
+)
+def test_reconfigure_busy(kernel_run: Run, dev: str, qdisc: str, length: int, action: str) -> None:
+    kernel_run.check()
+    if kernel_run.kernel == "patched" and not kernel_run.figures["sender_sleeps"]:
+        kernel_run.fail("the sender did not sleep, so that nothing was shown")

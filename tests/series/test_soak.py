@@ -2,36 +2,82 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from kseries.run import Run
 
-from .matrix import few
+from .matrix import Point, Values, few, points
 
-PROGRAM = "soak --dev {dev} --reader {reader} --qdisc fq_codel --len {length} --senders {senders}"
-
-
-@pytest.mark.kernel_case("fixes", reason="the driver drops what a reader is too slow for")
-@pytest.mark.kernel_program(PROGRAM)
-@pytest.mark.scenarios(
-    crossed=("reader", "length", "senders"),
-    dev=("tun", "tap"),
-    reader=few(("read", "vhost", "iouring"), "read", "vhost"),
-    length=(1, 2, 4, 16),
-    senders=(1, 2),
+SPACE: dict[str, Values] = {
+    "dev": ("tun", "tap"),
+    "reader": few(("read", "vhost", "iouring"), "read", "vhost"),
+    "length": (1, 2, 4, 16),
+    "senders": (1, 2),
+}
+LONG_SPACE: dict[str, Values] = {
+    "dev": ("tun", "tap"),
+    "reader": ("read", "poll", "readv", "vhost", "iouring"),
+    "length": (1, 2, 3, 4, 16, 31),
+    "senders": (1, 2, 3),
+}
+# The likeliest places for a wake to be lost (slow senders) or to come late (swift ones), and more
+# than one seed for each.
+HOT: tuple[Point, ...] = (
+    {"dev": "tap", "reader": "read", "length": 1, "senders": 1, "trap": 7},
+    {"dev": "tap", "reader": "read", "length": 4, "senders": 1, "trap": 0},
+    {"dev": "tap", "reader": "read", "length": 1, "senders": 2, "trap": 7},
 )
-def test_soak(kernel_run: Run, dev: str, reader: str, length: int, senders: int) -> None:
-    kernel_run.check()
+LONG_MS = 10000
 
 
-# With one slot every frame is a chance to lose a wake: the likeliest place to see it happen.
+def _default(seed: int) -> list[Point]:
+    chosen = [point | {"seed": seed} for point in points(False, SPACE)]
+    chosen += [point | {"seed": seed + 1 + i} for i, point in enumerate((*HOT, *HOT))]
+    return [{"trap": 4} | point | {"frames": 8000, "ms": 4000} for point in chosen]
+
+
+def _long(seed: int, minutes: int) -> list[Point]:
+    draw = random.Random(seed)
+    space = points(True, LONG_SPACE)
+    drawn = [draw.choice(space) for _ in range(minutes * 60000 // LONG_MS)]
+    return [
+        point
+        | {
+            "seed": draw.randrange(1 << 31),
+            "trap": draw.randrange(9),
+            "frames": 1 << 30,
+            "ms": LONG_MS,
+        }
+        for point in drawn
+    ]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    option = metafunc.config.option
+    seed = int(option.soak_seed)
+    chosen = _long(seed, option.soak_minutes) if option.soak_minutes else _default(seed)
+    metafunc.parametrize(
+        list(chosen[0]),
+        [list(point.values()) for point in chosen],
+        ids=["{dev}-{reader}-{length}-{senders}-seed{seed}".format(**point) for point in chosen],
+    )
+
+
 @pytest.mark.kernel_case("fixes", reason="the driver drops what a reader is too slow for")
-@pytest.mark.kernel_program(PROGRAM + " --seed {seed}")
-@pytest.mark.parametrize("seed", [2, 3])
-@pytest.mark.parametrize("senders", [1, 2])
-@pytest.mark.parametrize("length", [1])
-@pytest.mark.parametrize("reader", ["read"])
-@pytest.mark.parametrize("dev", ["tap"])
-def test_soak_one_slot(
-    kernel_run: Run, dev: str, reader: str, length: int, senders: int, seed: int
+@pytest.mark.kernel_program(
+    "soak --dev {dev} --reader {reader} --qdisc fq_codel --len {length} --senders {senders}"
+    " --seed {seed} --frames {frames} --ms {ms} --trap {trap}"
+)
+def test_soak(
+    kernel_run: Run,
+    dev: str,
+    reader: str,
+    length: int,
+    senders: int,
+    seed: int,
+    trap: int,
+    frames: int,
+    ms: int,
 ) -> None:
     kernel_run.check()

@@ -23,7 +23,7 @@ def print_summary(
     dirty = ", with uncommitted changes" if verdict.dirty else ""
     out.write_line(f"series: {verdict.series} ({table.patches(verdict)})")
     out.write_line(f"tree:   {verdict.tree}{dirty}")
-    out.write_line(f"lane:   {verdict.lane} ({verdict.lane_reason}); {verdict.qemu}")
+    out.write_line(f"lane:   {verdict.guests} ({verdict.lane_reason}); {verdict.qemu}")
     if verdict.cases:
         shown = [table.case_row(c) for c in verdict.cases] if verbose else table.rows(verdict)
         out.write_line("")
