@@ -26,6 +26,7 @@ static void open_tuntap(struct bench *b, const struct scenario *sc)
 {
 	unsigned int flags = sc->dev == DEV_TUN ? IFF_TUN : IFF_TAP;
 
+	flags |= sc->tun_flags;
 	if (sc->queues > 1)
 		flags |= IFF_MULTI_QUEUE;
 	b->via = b->dev;

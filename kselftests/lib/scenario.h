@@ -22,6 +22,7 @@ struct scenario {
 	unsigned int stall_ms;
 	unsigned int queues;
 	u32 seed;
+	unsigned int tun_flags;	/* for TUNSETIFF; set after scenario_parse() */
 };
 
 /* An option of one program alone: --NAME NUMBER. */
