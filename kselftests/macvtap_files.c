@@ -17,6 +17,7 @@
 #include "drops.h"
 #include "ktap.h"
 #include "netdev.h"
+#include "probe.h"
 #include "qdisc.h"
 #include "run.h"
 #include "stall.h"
@@ -135,8 +136,8 @@ static void check_written(struct test *t, const char *when)
 
 	qdisc_read(t->run.b.dev, &qd);
 	ktap_ok(all && !qd.qlen,
-		"what is written to the files goes out, %s: %llu of %llu, %u wait",
-		when, t->wrote.frames, t->written, qd.qlen);
+		"what is written to the files goes out, %s: %llu of %llu, %llu missing, %u wait",
+		when, t->wrote.frames, t->written, t->wrote.missing, qd.qlen);
 }
 
 static void test_files(struct test *t)
@@ -179,6 +180,9 @@ int main(int argc, char **argv)
 	run_open(&t.run, "files0");
 	/* The reader of the run would set one file's mode; each gets its own. */
 	reader_close(&t.run.r);
+	/* Until then it has a qdisc that loses what is written. */
+	if (!probe_running(t.run.b.dev, true, t.run.sc.stall_ms))
+		ktap_bail("%s does not run", t.run.b.dev);
 	qdisc_replace(t.run.b.dev, t.run.sc.qdisc);
 	cookie = ~t.run.b.cookie;
 	t.frame = (struct frame) {
