@@ -160,8 +160,9 @@ static void check_out(const struct test *t)
 	u64 missing = flows_missing(&t->out), twice = flows_repeated(&t->out);
 	bool holds = qdisc_holds(t->sc.qdisc);
 
-	ktap_ok(t->out.frames == t->accepted && !twice &&
-		(!missing || !holds) && !t->out.stray,
+	bool well = !twice && (!missing || !holds) && !t->out.stray;
+
+	ktap_ok(well && t->out.frames == t->accepted,
 		"what was accepted comes out once, in its flow's order, trimmed once: %llu of %llu, %llu missing, %llu repeated, %llu of another length",
 		t->out.frames, t->accepted, missing, twice, t->out.stray);
 }

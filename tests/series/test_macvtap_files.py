@@ -19,7 +19,5 @@ from .matrix import READERS
 @pytest.mark.scenarios(
     reader=READERS, qdisc=("noqueue", "fq_codel"), length=(1, 16, 32), queues=(1, 2, 3)
 )
-def test_macvtap_files(
-    kernel_run: Run, reader: str, qdisc: str, length: int, queues: int
-) -> None:
+def test_macvtap_files(kernel_run: Run, reader: str, qdisc: str, length: int, queues: int) -> None:
     kernel_run.check()
