@@ -19,7 +19,7 @@ FIGURES = ("filled_drops", "driver_drops", "refused", "segments", "large")
     dev=DEVICES,
     reader=("read", "vhost"),
     qdisc=("fq_codel", "fq", "noqueue"),
-    length=(4, 5, 16, 64),
+    length=(4, 5, 64),
     proto=("udp", "tcp"),
     offload=(0, 1),
 )

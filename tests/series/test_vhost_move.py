@@ -16,7 +16,7 @@ PROGRAM = "vhost_move --dev {dev} --to {to} --qdisc {qdisc} --len {length} --ext
     dev=DEVICES,
     to=(*DEVICES, "macvtap"),
     qdisc=QDISCS,
-    length=(2, 16, 64, 500),
+    length=(2, 64, 500),
     extra=(0, 40),
 )
 def test_vhost_move(
