@@ -181,7 +181,7 @@ static void check_stamps(const struct test *t)
 		stamped += st->tally.frames;
 		odd += st->tally.foreign;
 		if (!stamp_well(st) || st->tally.missing)
-			ktap_diag("sender %u: %llu missing, %llu repeated, %llu odd, %llu blank, %llu back",
+			ktap_diag("%u: %llu missing, %llu twice, %llu odd, %llu blank, %llu back",
 				  i, st->tally.missing, st->tally.repeated,
 				  st->tally.foreign, st->blank, st->disorder);
 	}

@@ -16,8 +16,6 @@ from .matrix import READERS
 @pytest.mark.kernel_program(
     "macvtap_files --dev macvtap --reader {reader} --qdisc {qdisc} --len {length} --queues {queues}"
 )
-@pytest.mark.scenarios(
-    reader=READERS, qdisc=("noqueue", "fq_codel"), length=(1, 32), queues=(1, 3)
-)
+@pytest.mark.scenarios(reader=READERS, qdisc=("noqueue", "fq_codel"), length=(1, 32), queues=(1, 3))
 def test_macvtap_files(kernel_run: Run, reader: str, qdisc: str, length: int, queues: int) -> None:
     kernel_run.check()
