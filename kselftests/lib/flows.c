@@ -16,9 +16,22 @@ void flows_start(struct flows *fl, unsigned int n, bool ether, u32 cookie)
 		tally_start(&fl->tally[i], ether, cookie);
 }
 
+void flows_tail(struct flows *fl, u16 tail)
+{
+	unsigned int i;
+
+	fl->tail = tail;
+	for (i = 0; i < fl->n; i++)
+		fl->tally[i].tail = tail;
+}
+
 void flows_frame(struct flows *fl, const void *buf, size_t len)
 {
-	struct frame f = { .ether = fl->ether, .cookie = fl->cookie };
+	struct frame f = {
+		.ether = fl->ether,
+		.cookie = fl->cookie,
+		.tail = fl->tail,
+	};
 	unsigned int i;
 
 	i = frame_parse(buf, len, &f) ? (unsigned int)f.port - FLOWS_PORT : fl->n;

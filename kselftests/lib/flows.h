@@ -11,6 +11,7 @@
 
 struct flows {
 	bool ether;
+	u16 tail;
 	u32 cookie;
 	unsigned int n;
 	u64 frames;	/* of all the flows */
@@ -19,6 +20,8 @@ struct flows {
 };
 
 void flows_start(struct flows *fl, unsigned int n, bool ether, u32 cookie);
+/* What is behind each frame, after flows_start(): see struct frame. */
+void flows_tail(struct flows *fl, u16 tail);
 void flows_frame(struct flows *fl, const void *buf, size_t len);
 /* As listener_collect(), one tally a flow. */
 void flows_collect(struct flows *fl, struct listener *l);

@@ -73,7 +73,8 @@ size_t frame_build(void *buf, const struct frame *f)
 
 	p.ip.check = ip_sum(&p.ip);
 	memcpy((char *)buf + head, &p, sizeof(p));
-	return head + sizeof(p);
+	memset((char *)buf + head + sizeof(p), 0xa5, f->tail);
+	return head + sizeof(p) + f->tail;
 }
 
 bool frame_parse(const void *buf, size_t len, struct frame *f)
@@ -81,7 +82,7 @@ bool frame_parse(const void *buf, size_t len, struct frame *f)
 	size_t head = f->ether ? sizeof(struct ethhdr) : 0;
 	struct packet p;
 
-	if (len != head + sizeof(p))
+	if (len != head + sizeof(p) + f->tail)
 		return false;
 	memcpy(&p, (const char *)buf + head, sizeof(p));
 	if (p.ip.version != 4 || p.udp.dest != htons(PORT_TO) ||
@@ -197,7 +198,11 @@ void tally_start(struct tally *t, bool ether, u32 cookie)
 
 void tally_frame(struct tally *t, const void *buf, size_t len)
 {
-	struct frame f = { .ether = t->ether, .cookie = t->cookie };
+	struct frame f = {
+		.ether = t->ether,
+		.cookie = t->cookie,
+		.tail = t->tail,
+	};
 
 	if (!frame_parse(buf, len, &f)) {
 		t->foreign++;

@@ -22,10 +22,14 @@ struct frame {
 	u16 port;		/* source port: tells flows apart */
 	u32 cookie;
 	u64 seq;
+	u16 tail;		/* bytes behind it, for a filter to trim */
 };
 
 size_t frame_build(void *buf, const struct frame *f);
-/* True for a frame of the same run (f->cookie); fills in port and seq. */
+/*
+ * True for a frame of the same run (f->cookie) with f->tail bytes behind it;
+ * fills in port and seq.
+ */
 bool frame_parse(const void *buf, size_t len, struct frame *f);
 
 enum send_result {
@@ -60,6 +64,7 @@ void sender_close(struct sender *s);
 /* What came out at the far end, for one flow (or where flows don't matter). */
 struct tally {
 	bool ether;
+	u16 tail;		/* set after tally_start(): see struct frame */
 	u32 cookie;
 	u64 next;		/* lowest number not yet passed */
 	u64 frames;

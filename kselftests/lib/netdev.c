@@ -205,6 +205,28 @@ void netdev_veth(const char *name, const char *peer)
 	link_do(&req, "add", name);
 }
 
+void netdev_bridge(const char *name)
+{
+	struct rtattr *info;
+	struct nl_req req;
+
+	link_start(&req, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, NULL);
+	nl_put_str(&req, IFLA_IFNAME, name);
+	info = nl_nest(&req, IFLA_LINKINFO);
+	nl_put_str(&req, IFLA_INFO_KIND, "bridge");
+	nl_nest_end(&req, info);
+	link_do(&req, "add", name);
+}
+
+void netdev_enslave(const char *port, const char *bridge)
+{
+	struct nl_req req;
+
+	link_start(&req, RTM_NEWLINK, 0, port);
+	nl_put_u32(&req, IFLA_MASTER, (u32)netdev_index(bridge));
+	link_do(&req, "enslave", port);
+}
+
 void tapdev_add(const char *kind, const char *name, const char *lower)
 {
 	struct rtattr *info;

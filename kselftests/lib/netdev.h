@@ -5,6 +5,11 @@
 
 #include "types.h"
 
+/* Of a later form of the series; no flag of 6.12 has this bit. */
+#ifndef IFF_BACKPRESSURE
+#define IFF_BACKPRESSURE 0x0080
+#endif
+
 struct netdev_stats {
 	u64 rx_packets;
 	u64 tx_packets;
@@ -28,12 +33,23 @@ void netdev_stats(const char *name, struct netdev_stats *st);
 void netdev_mac(const char *name, u8 mac[6]);
 void netdev_addr4(const char *name, u32 addr, unsigned int prefix);
 void netdev_veth(const char *name, const char *peer);
+/* A bridge without spanning tree, and a port of it. */
+void netdev_bridge(const char *name);
+void netdev_enslave(const char *port, const char *bridge);
 
 /*
  * @flags: IFF_TUN or IFF_TAP, with IFF_MULTI_QUEUE for one more queue of the
  * same device; IFF_NO_PI is always added.
  */
 int tuntap_open(const char *name, unsigned int flags);
+/*
+ * Does the kernel stop queues only where IFF_BACKPRESSURE is set? Then it is
+ * added by all that open a device, unless tuntap_opt_in(false) came before.
+ */
+bool tuntap_may_opt_in(void);
+void tuntap_opt_in(bool on);
+/* The flags that the kernel has for the device, IFF_BACKPRESSURE among them. */
+unsigned int tuntap_flags(int fd);
 /* The same, but a refusal is the caller's business: -errno. */
 int tuntap_try_open(const char *name, unsigned int flags);
 void tuntap_persist(int fd, bool on);

@@ -24,6 +24,7 @@ struct scenario {
 	/* A device that could have more queues; mq asks for it by itself. */
 	bool multi_queue;
 	u32 seed;
+	unsigned int tun_flags;	/* for TUNSETIFF; set after scenario_parse() */
 };
 
 /* An option of one program alone: --NAME NUMBER. */

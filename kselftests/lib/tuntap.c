@@ -16,14 +16,57 @@
 
 #define NODE_WAIT_MS 2000
 
-int tuntap_try_open(const char *name, unsigned int flags)
+static bool opt_out;
+
+static int node(void)
 {
-	struct ifreq ifr = {};
-	int err, fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
 
 	if (fd < 0)
 		ktap_bail("/dev/net/tun: %s", strerror(errno));
+	return fd;
+}
+
+static unsigned int features(int fd)
+{
+	unsigned int bits;
+
+	if (ioctl(fd, TUNGETFEATURES, &bits))
+		ktap_bail("TUNGETFEATURES: %s", strerror(errno));
+	return bits;
+}
+
+bool tuntap_may_opt_in(void)
+{
+	int fd = node();
+	bool may = features(fd) & IFF_BACKPRESSURE;
+
+	close(fd);
+	return may;
+}
+
+void tuntap_opt_in(bool on)
+{
+	opt_out = !on;
+}
+
+unsigned int tuntap_flags(int fd)
+{
+	struct ifreq ifr = {};
+
+	if (ioctl(fd, TUNGETIFF, &ifr))
+		ktap_bail("TUNGETIFF: %s", strerror(errno));
+	return (u16)ifr.ifr_flags;
+}
+
+int tuntap_try_open(const char *name, unsigned int flags)
+{
+	struct ifreq ifr = {};
+	int err, fd = node();
+
 	snprintf(ifr.ifr_name, IFNAMSIZ, "%s", name);
+	if (!opt_out)
+		flags |= features(fd) & IFF_BACKPRESSURE;
 	ifr.ifr_flags = (short)(flags | IFF_NO_PI);
 	if (!ioctl(fd, TUNSETIFF, &ifr))
 		return fd;

@@ -16,7 +16,7 @@
 
 #define RX_RING 0
 #define BUFFER_SIZE 256
-/* vhost puts this in front of each frame (VHOST_NET_F_VIRTIO_NET_HDR). */
+/* In front of each frame: vhost's (VHOST_NET_F_VIRTIO_NET_HDR), or the tap's. */
 #define HEAD_SIZE sizeof(struct virtio_net_hdr)
 
 struct vhost {
@@ -30,7 +30,6 @@ struct vhost {
 		u32 head;
 		struct vring_used_elem ring[VHOST_BUFFERS];
 	} used;
-	u8 buffer[VHOST_BUFFERS][BUFFER_SIZE];
 	int fd;
 	int kick;
 	int call;
@@ -39,7 +38,22 @@ struct vhost {
 	u16 used_idx;
 	u16 free[VHOST_BUFFERS];
 	unsigned int n_free;
+	unsigned int size;	/* of a buffer */
+	u64 features;
+	u8 buffers[];
 };
+
+static u8 *buffer_of(struct vhost *v, unsigned int i)
+{
+	return v->buffers + (size_t)i * v->size;
+}
+
+static size_t vhost_bytes(unsigned int size)
+{
+	size_t all = sizeof(struct vhost) + (size_t)VHOST_BUFFERS * size;
+
+	return (all + 4095) & ~4095UL;
+}
 
 static void command(struct vhost *v, unsigned long cmd, void *arg,
 		    const char *what)
@@ -59,7 +73,7 @@ static void set_memory(struct vhost *v)
 		.region = {
 			.guest_phys_addr = (u64)(uintptr_t)v,
 			.userspace_addr = (u64)(uintptr_t)v,
-			.memory_size = sizeof(*v),
+			.memory_size = vhost_bytes(v->size),
 		},
 	};
 
@@ -86,17 +100,18 @@ static void set_ring(struct vhost *v)
 	command(v, VHOST_SET_VRING_CALL, &call, "VHOST_SET_VRING_CALL");
 }
 
-static struct vhost *vhost_alloc(void)
+static struct vhost *vhost_alloc(unsigned int size)
 {
-	struct vhost *v = aligned_alloc(4096, (sizeof(*v) + 4095) & ~4095UL);
+	struct vhost *v = aligned_alloc(4096, vhost_bytes(size));
 	unsigned int i;
 
 	if (!v)
 		ktap_bail("no memory");
-	memset(v, 0, sizeof(*v));
+	memset(v, 0, vhost_bytes(size));
+	v->size = size;
 	for (i = 0; i < VHOST_BUFFERS; i++) {
-		v->desc[i].addr = (u64)(uintptr_t)v->buffer[i];
-		v->desc[i].len = BUFFER_SIZE;
+		v->desc[i].addr = (u64)(uintptr_t)buffer_of(v, i);
+		v->desc[i].len = size;
 		v->desc[i].flags = VRING_DESC_F_WRITE;
 		v->free[i] = (u16)(VHOST_BUFFERS - 1 - i);
 	}
@@ -106,17 +121,15 @@ static struct vhost *vhost_alloc(void)
 
 static void own(struct vhost *v)
 {
-	u64 features = 1ULL << VHOST_NET_F_VIRTIO_NET_HDR;
-
 	command(v, VHOST_SET_OWNER, NULL, "VHOST_SET_OWNER");
-	command(v, VHOST_SET_FEATURES, &features, "VHOST_SET_FEATURES");
+	command(v, VHOST_SET_FEATURES, &v->features, "VHOST_SET_FEATURES");
 	set_memory(v);
 	set_ring(v);
 }
 
-struct vhost *vhost_open(void)
+static struct vhost *open_with(u64 features, unsigned int size)
 {
-	struct vhost *v = vhost_alloc();
+	struct vhost *v = vhost_alloc(size);
 
 	v->fd = open("/dev/vhost-net", O_RDWR | O_CLOEXEC);
 	if (v->fd < 0)
@@ -125,8 +138,19 @@ struct vhost *vhost_open(void)
 	v->call = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (v->kick < 0 || v->call < 0)
 		ktap_bail("eventfd: %s", strerror(errno));
+	v->features = features;
 	own(v);
 	return v;
+}
+
+struct vhost *vhost_open(void)
+{
+	return open_with(1ULL << VHOST_NET_F_VIRTIO_NET_HDR, BUFFER_SIZE);
+}
+
+struct vhost *vhost_open_vnet(unsigned int size)
+{
+	return open_with(0, size);
 }
 
 static void set_backend(struct vhost *v, int fd)
@@ -202,10 +226,10 @@ unsigned int vhost_collect(struct vhost *v, vhost_frame_fn fn, void *arg)
 	for (; v->used_idx != idx; v->used_idx++, frames++) {
 		elem = &v->used.ring[v->used_idx % VHOST_BUFFERS];
 		if (elem->id >= VHOST_BUFFERS || elem->len < HEAD_SIZE ||
-		    elem->len > BUFFER_SIZE)
+		    elem->len > v->size)
 			ktap_bail("vhost used buffer %u with %u bytes",
 				  elem->id, elem->len);
-		fn(arg, v->buffer[elem->id] + HEAD_SIZE,
+		fn(arg, buffer_of(v, elem->id) + HEAD_SIZE,
 		   elem->len - HEAD_SIZE);
 		v->free[v->n_free++] = (u16)elem->id;
 	}

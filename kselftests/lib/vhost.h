@@ -14,9 +14,12 @@
 
 struct vhost;
 
+/* Before @buf lies the struct virtio_net_hdr that came with the frame. */
 typedef void (*vhost_frame_fn)(void *arg, const void *buf, size_t len);
 
 struct vhost *vhost_open(void);
+/* For a device with IFF_VNET_HDR, and frames of up to @size with the header. */
+struct vhost *vhost_open_vnet(unsigned int size);
 /* @tap_fd: the queue to receive from. Attached, vhost takes a first batch. */
 void vhost_attach(struct vhost *v, int tap_fd);
 /* Back to the ring goes what was taken and not yet delivered. */

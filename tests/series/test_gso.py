@@ -1,0 +1,29 @@
+"""Large frames (GSO) in the ring and in the qdisc, whole or as a list of segments."""
+
+from __future__ import annotations
+
+import pytest
+from kseries.run import Run
+
+from .matrix import DEVICES, fixes_or_same
+
+FIGURES = ("filled_drops", "driver_drops", "refused", "segments", "large")
+
+
+@pytest.mark.kernel_program(
+    "gso_frames --dev {dev} --reader {reader} --qdisc {qdisc} --len {length}"
+    " --kind {proto} --offload {offload}"
+)
+@pytest.mark.scenarios(
+    kind=fixes_or_same("a segment that finds the ring full is dropped", FIGURES),
+    dev=DEVICES,
+    reader=("read", "vhost"),
+    qdisc=("fq_codel", "fq", "noqueue"),
+    length=(4, 5, 64),
+    proto=("udp", "tcp"),
+    offload=(0, 1),
+)
+def test_gso(
+    kernel_run: Run, dev: str, reader: str, qdisc: str, length: int, proto: str, offload: int
+) -> None:
+    kernel_run.check()
