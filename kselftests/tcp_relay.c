@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * TCP from one netns to another by way of two tun or tap devices and a program
+ * that copies frames between them, slowly if it is told to: what a VPN does.
+ */
+#include <arpa/inet.h>
+#include <unistd.h>
+#include <linux/if_tun.h>
+
+#include "drops.h"
+#include "frame.h"
+#include "ktap.h"
+#include "load.h"
+#include "netdev.h"
+#include "qdisc.h"
+#include "relay.h"
+#include "scenario.h"
+#include "stall.h"
+#include "streams.h"
+
+#define DEV "relay0"
+#define LOOK_NS 1000000L
+
+struct side {
+	int netns;
+	int fd;
+	u64 tx_dropped;
+	u64 qdisc_drops;
+	u64 requeues;
+};
+
+struct transfer {
+	struct scenario sc;
+	struct side side[2];	/* the senders' and the receiver's */
+	struct relay relay;
+	struct streams streams;
+	unsigned int kib;
+	unsigned int ms;
+	unsigned int frame_us;
+	u64 elapsed_ns;
+	bool stalled;
+	bool cut;		/* the driver drops, and it takes too long */
+};
+
+static void side_setup(struct transfer *tr, unsigned int i)
+{
+	struct side *si = &tr->side[i];
+	unsigned int flags = tr->sc.dev == DEV_TUN ? IFF_TUN : IFF_TAP;
+
+	netns_join(si->netns);
+	si->fd = tuntap_open(DEV, flags);
+	netdev_txqueuelen(DEV, tr->sc.len);
+	qdisc_replace(DEV, tr->sc.qdisc);
+	netdev_addr4(DEV, htonl(i ? FRAME_DST4 : FRAME_SRC4), 30);
+	netdev_up(DEV, true);
+	tr->relay.fd[i] = si->fd;
+}
+
+static void setup(struct transfer *tr)
+{
+	netns_enter();
+	tr->side[0].netns = netns_self();
+	tr->side[1].netns = netns_other();
+	drops_start("FULL_RING");
+	side_setup(tr, 1);
+	streams_listen(&tr->streams, FRAME_DST4);
+	side_setup(tr, 0);
+	tr->relay.frame_us = tr->frame_us;
+	tr->relay.cpu = -1;
+}
+
+/* Until all is there, or nothing moves, or there is no point in waiting. */
+static void watch(struct transfer *tr)
+{
+	const struct timespec tick = { .tv_nsec = LOOK_NS };
+	u64 start = stall_now_ns();
+	struct stall st;
+
+	stall_start(&st, tr->sc.stall_ms);
+	while (!streams_done(&tr->streams) && !tr->stalled && !tr->cut) {
+		nanosleep(&tick, NULL);
+		stall_note(&st, streams_received(&tr->streams));
+		tr->stalled = stall_over(&st);
+		tr->elapsed_ns = stall_now_ns() - start;
+		if (tr->elapsed_ns > tr->ms * 1000000ULL)
+			tr->cut = drops_count();
+	}
+	tr->elapsed_ns = stall_now_ns() - start;
+}
+
+static void side_read(struct side *si)
+{
+	struct netdev_stats dev;
+	struct qdisc_stats qd;
+
+	netns_join(si->netns);
+	netdev_stats(DEV, &dev);
+	qdisc_read(DEV, &qd);
+	si->tx_dropped = dev.tx_dropped;
+	si->qdisc_drops = qd.drops;
+	si->requeues = qd.requeues;
+	if (qd.qlen)
+		ktap_diag("%u frames in the qdisc at the end", qd.qlen);
+}
+
+static void report(struct transfer *tr)
+{
+	const struct streams *st = &tr->streams;
+	u64 drops = drops_count(), received = streams_received(st);
+	u64 lost = tr->side[0].tx_dropped + tr->side[1].tx_dropped;
+	u64 permille = st->n_done ? st->first_done_least * 1000 / st->bytes : 0;
+
+	ktap_figure("elapsed_us", (long long)(tr->elapsed_ns / 1000), "us");
+	ktap_figure("received", (long long)received, "bytes");
+	ktap_figure("retransmits", (long long)streams_retransmits(st), NULL);
+	ktap_figure("driver_drops", (long long)drops, "frames");
+	ktap_figure("qdisc_drops", (long long)(tr->side[0].qdisc_drops +
+					       tr->side[1].qdisc_drops), "frames");
+	ktap_figure("requeues", (long long)(tr->side[0].requeues +
+					    tr->side[1].requeues), NULL);
+	ktap_figure("frames_there", (long long)tr->relay.frames[0], "frames");
+	ktap_figure("frames_back", (long long)tr->relay.frames[1], "frames");
+	ktap_figure("slowest_to_fastest", (long long)permille, "permille");
+
+	ktap_ok(streams_done(st), "all of it arrives: %llu of %llu bytes in %llu ms%s",
+		received, st->n * st->bytes, tr->elapsed_ns / 1000000,
+		tr->stalled ? ", then nothing more" : tr->cut ? ", too slow" : "");
+	ktap_ok(!streams_wrong(st), "every byte is where it belongs");
+	ktap_ok(!drops && !lost,
+		"neither driver drops a frame: %llu, %llu retransmits", drops,
+		streams_retransmits(st));
+}
+
+int main(int argc, char **argv)
+{
+	struct transfer tr = {
+		.streams.n = 1, .kib = 256, .ms = 1500, .frame_us = 100,
+	};
+	const struct scenario_option options[] = {
+		{ "streams", &tr.streams.n, "at once" },
+		{ "kib", &tr.kib, "that each of them sends" },
+		{ "frame-us", &tr.frame_us, "that the relay takes over a frame" },
+		{ "ms", &tr.ms, "after which drops are reason enough to end" },
+	};
+
+	scenario_parse(&tr.sc, argc, argv, options, ARRAY_SIZE(options));
+	scenario_need_one_queue(&tr.sc);
+	if (!scenario_owns_queue(&tr.sc) || !tr.sc.len || !tr.kib ||
+	    !tr.streams.n || tr.streams.n > STREAMS_MAX)
+		ktap_bail("tcp_relay takes tun or tap, 1 to %d streams, numbers above 0",
+			  STREAMS_MAX);
+	tr.streams.bytes = tr.kib * 1024ULL;
+	ktap_plan(3);
+	setup(&tr);
+	relay_start(&tr.relay);
+	streams_start(&tr.streams, FRAME_DST4);
+	watch(&tr);
+	streams_end(&tr.streams);
+	relay_end(&tr.relay);
+	side_read(&tr.side[1]);
+	side_read(&tr.side[0]);
+	report(&tr);
+	close(tr.side[0].fd);
+	close(tr.side[1].fd);
+	close(tr.side[1].netns);
+	drops_stop();
+	return ktap_status();
+}
