@@ -31,7 +31,7 @@ def test_ping_overtakes_bulk(
 @pytest.mark.scenarios(
     what=("band",),
     dev=DEVICES,
-    reader=("read", "vhost"),
+    reader=("read",),
     qdisc=("prio", "pfifo_fast"),
     length=(500,),
 )

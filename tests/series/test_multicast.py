@@ -1,0 +1,55 @@
+"""IPv6 multicast: many groups and several senders come to an end, with and without a reader."""
+
+from __future__ import annotations
+
+import pytest
+from kseries.run import Run
+
+from .matrix import DEVICES
+
+PROGRAM = "multicast6 --to {to} --dev {dev} --qdisc {qdisc} --len {length} --senders {senders}"
+
+
+@pytest.mark.kernel_case("fixes", reason="several senders at once are faster than one reader")
+@pytest.mark.kernel_program(PROGRAM + " --each 100")
+@pytest.mark.scenarios(
+    to=("reader", "relay", "local"),
+    dev=DEVICES,
+    qdisc=("fq_codel",),
+    length=(1, 16),
+    senders=(4, 8),
+)
+def test_no_datagram_lost(
+    kernel_run: Run, to: str, dev: str, qdisc: str, length: int, senders: int
+) -> None:
+    kernel_run.check()
+
+
+@pytest.mark.kernel_case("keeps", reason="what the ring can take is delivered as on stock")
+@pytest.mark.kernel_program(PROGRAM + " --each 100")
+@pytest.mark.scenarios(
+    to=("reader", "relay", "local"),
+    dev=DEVICES,
+    qdisc=("fq_codel",),
+    length=(1000,),
+    senders=(4,),
+)
+def test_finishes(
+    kernel_run: Run, to: str, dev: str, qdisc: str, length: int, senders: int
+) -> None:
+    kernel_run.check()
+
+
+@pytest.mark.kernel_case(
+    "changes",
+    reason="where nobody reads, senders wait for room in their socket instead of losing frames,"
+    " and members of their groups on the same machine wait with them",
+)
+@pytest.mark.kernel_program(PROGRAM + " --each 100 --sndbuf 8192 --on {kernel}")
+@pytest.mark.scenarios(
+    to=("unread",), dev=DEVICES, qdisc=("fq_codel",), length=(16,), senders=(4,)
+)
+def test_unread_device(
+    kernel_run: Run, to: str, dev: str, qdisc: str, length: int, senders: int
+) -> None:
+    kernel_run.check()
