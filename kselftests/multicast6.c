@@ -95,7 +95,6 @@ static void setup(struct test *t)
 				  t->to == TO_LOCAL || t->to == TO_UNREAD);
 }
 
-
 static void *send_all(void *arg)
 {
 	struct mcast_sender *s = arg;

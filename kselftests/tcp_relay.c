@@ -21,7 +21,7 @@
 
 #define DEV "relay0"
 
-/* Whose drops are only told, not judged. */
+/* With --cut-ms both are judged by the same measure. */
 static const char * const kernels[] = { "patched", "stock", NULL };
 
 #define LOOK_NS 1000000L
@@ -40,7 +40,7 @@ struct transfer {
 	struct relay relay;
 	struct streams streams;
 	unsigned int kib;
-	unsigned int ms;
+	unsigned int cut_ms;
 	unsigned int frame_us;
 	u64 elapsed_ns;
 	bool may_drop;
@@ -88,7 +88,7 @@ static void watch(struct transfer *tr)
 		stall_note(&st, streams_received(&tr->streams));
 		tr->stalled = stall_over(&st);
 		tr->elapsed_ns = stall_now_ns() - start;
-		if (!tr->may_drop && tr->elapsed_ns > tr->ms * 1000000ULL)
+		if (tr->cut_ms && tr->elapsed_ns > tr->cut_ms * 1000000ULL)
 			tr->cut = drops_count();
 	}
 	tr->elapsed_ns = stall_now_ns() - start;
@@ -143,17 +143,19 @@ static void report(struct transfer *tr)
 int main(int argc, char **argv)
 {
 	struct transfer tr = {
-		.streams.n = 1, .kib = 256, .ms = 1500, .frame_us = 100,
+		.streams.n = 1, .kib = 256, .frame_us = 100,
 	};
 	const struct scenario_option options[] = {
 		{ "streams", &tr.streams.n, "at once" },
 		{ "kib", &tr.kib, "that each of them sends" },
 		{ "frame-us", &tr.frame_us, "that the relay takes over a frame" },
-		{ "ms", &tr.ms, "after which drops are reason enough to end" },
+		{ "cut-ms", &tr.cut_ms, "then drops, even stock's, are the end" },
 	};
+	bool stock;
 
-	tr.may_drop = choice_take(&argc, argv, "on", kernels, 0);
+	stock = choice_take(&argc, argv, "on", kernels, 0);
 	scenario_parse(&tr.sc, argc, argv, options, ARRAY_SIZE(options));
+	tr.may_drop = stock && !tr.cut_ms;
 	scenario_need_one_queue(&tr.sc);
 	if (!scenario_owns_queue(&tr.sc) || !tr.sc.len || !tr.kib ||
 	    !tr.streams.n || tr.streams.n > STREAMS_MAX)

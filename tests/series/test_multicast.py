@@ -29,7 +29,7 @@ def test_no_datagram_lost(
 @pytest.mark.kernel_program(PROGRAM + " --each 100")
 @pytest.mark.scenarios(
     to=("reader", "relay", "local"),
-    dev=DEVICES,
+    dev=("tap",),
     qdisc=("fq_codel",),
     length=(1000,),
     senders=(4,),
@@ -46,9 +46,7 @@ def test_finishes(
     " and members of their groups on the same machine wait with them",
 )
 @pytest.mark.kernel_program(PROGRAM + " --each 100 --sndbuf 8192 --on {kernel}")
-@pytest.mark.scenarios(
-    to=("unread",), dev=DEVICES, qdisc=("fq_codel",), length=(16,), senders=(4,)
-)
+@pytest.mark.scenarios(to=("unread",), dev=DEVICES, qdisc=("fq_codel",), length=(16,), senders=(4,))
 def test_unread_device(
     kernel_run: Run, to: str, dev: str, qdisc: str, length: int, senders: int
 ) -> None:
