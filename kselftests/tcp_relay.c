@@ -3,41 +3,26 @@
  * TCP from one netns to another by way of two tun or tap devices and a program
  * that copies frames between them, slowly if it is told to: what a VPN does.
  */
-#include <arpa/inet.h>
-#include <unistd.h>
-#include <linux/if_tun.h>
+#include <time.h>
 
 #include "choice.h"
 #include "drops.h"
 #include "frame.h"
 #include "ktap.h"
-#include "load.h"
-#include "netdev.h"
-#include "qdisc.h"
-#include "relay.h"
 #include "scenario.h"
 #include "stall.h"
 #include "streams.h"
+#include "tunnel.h"
 
-#define DEV "relay0"
 
 /* With --cut-ms both are judged by the same measure. */
 static const char * const kernels[] = { "patched", "stock", NULL };
 
 #define LOOK_NS 1000000L
 
-struct side {
-	int netns;
-	int fd;
-	u64 tx_dropped;
-	u64 qdisc_drops;
-	u64 requeues;
-};
-
 struct transfer {
 	struct scenario sc;
-	struct side side[2];	/* the senders' and the receiver's */
-	struct relay relay;
+	struct tunnel tunnel;
 	struct streams streams;
 	unsigned int kib;
 	unsigned int cut_ms;
@@ -48,31 +33,13 @@ struct transfer {
 	bool cut;		/* the driver drops, and it takes too long */
 };
 
-static void side_setup(struct transfer *tr, unsigned int i)
-{
-	struct side *si = &tr->side[i];
-	unsigned int flags = tr->sc.dev == DEV_TUN ? IFF_TUN : IFF_TAP;
-
-	netns_join(si->netns);
-	si->fd = tuntap_open(DEV, flags);
-	netdev_txqueuelen(DEV, tr->sc.len);
-	qdisc_replace(DEV, tr->sc.qdisc);
-	netdev_addr4(DEV, htonl(i ? FRAME_DST4 : FRAME_SRC4), 30);
-	netdev_up(DEV, true);
-	tr->relay.fd[i] = si->fd;
-}
-
 static void setup(struct transfer *tr)
 {
-	netns_enter();
-	tr->side[0].netns = netns_self();
-	tr->side[1].netns = netns_other();
+	tunnel_open(&tr->tunnel, &tr->sc);
 	drops_start("FULL_RING");
-	side_setup(tr, 1);
-	streams_listen(&tr->streams, FRAME_DST4);
-	side_setup(tr, 0);
-	tr->relay.frame_us = tr->frame_us;
-	tr->relay.cpu = -1;
+	streams_listen(&tr->streams, TUNNEL_FAR);
+	tunnel_enter_near(&tr->tunnel);
+	tr->tunnel.relay.frame_us = tr->frame_us;
 }
 
 /* Until all is there, or nothing moves, or there is no point in waiting. */
@@ -94,38 +61,21 @@ static void watch(struct transfer *tr)
 	tr->elapsed_ns = stall_now_ns() - start;
 }
 
-static void side_read(struct side *si)
-{
-	struct netdev_stats dev;
-	struct qdisc_stats qd;
-
-	netns_join(si->netns);
-	netdev_stats(DEV, &dev);
-	qdisc_read(DEV, &qd);
-	si->tx_dropped = dev.tx_dropped;
-	si->qdisc_drops = qd.drops;
-	si->requeues = qd.requeues;
-	if (qd.qlen)
-		ktap_diag("%u frames in the qdisc at the end", qd.qlen);
-}
-
 static void report(struct transfer *tr)
 {
 	const struct streams *st = &tr->streams;
 	u64 drops = drops_count(), received = streams_received(st);
-	u64 lost = tr->side[0].tx_dropped + tr->side[1].tx_dropped;
+	const struct tunnel *tu = &tr->tunnel;
 	u64 permille = st->n_done ? st->first_done_least * 1000 / st->bytes : 0;
 
 	ktap_figure("elapsed_us", (long long)(tr->elapsed_ns / 1000), "us");
 	ktap_figure("received", (long long)received, "bytes");
 	ktap_figure("retransmits", (long long)streams_retransmits(st), NULL);
 	ktap_figure("driver_drops", (long long)drops, "frames");
-	ktap_figure("qdisc_drops", (long long)(tr->side[0].qdisc_drops +
-					       tr->side[1].qdisc_drops), "frames");
-	ktap_figure("requeues", (long long)(tr->side[0].requeues +
-					    tr->side[1].requeues), NULL);
-	ktap_figure("frames_there", (long long)tr->relay.frames[0], "frames");
-	ktap_figure("frames_back", (long long)tr->relay.frames[1], "frames");
+	ktap_figure("qdisc_drops", (long long)tu->qdisc_drops, "frames");
+	ktap_figure("requeues", (long long)tu->requeues, NULL);
+	ktap_figure("frames_there", (long long)tu->relay.frames[0], "frames");
+	ktap_figure("frames_back", (long long)tu->relay.frames[1], "frames");
 	ktap_figure("slowest_to_fastest", (long long)permille, "permille");
 
 	ktap_ok(streams_done(st), "all of it arrives: %llu of %llu bytes in %llu ms%s",
@@ -135,7 +85,7 @@ static void report(struct transfer *tr)
 	if (tr->may_drop)
 		ktap_skip("stock may", "neither driver drops a frame");
 	else
-		ktap_ok(!drops && !lost,
+		ktap_ok(!drops && !tu->tx_dropped,
 			"neither driver drops a frame: %llu, %llu retransmits",
 			drops, streams_retransmits(st));
 }
@@ -164,17 +114,14 @@ int main(int argc, char **argv)
 	tr.streams.bytes = tr.kib * 1024ULL;
 	ktap_plan(3);
 	setup(&tr);
-	relay_start(&tr.relay);
-	streams_start(&tr.streams, FRAME_DST4);
+	relay_start(&tr.tunnel.relay);
+	streams_start(&tr.streams, TUNNEL_FAR);
 	watch(&tr);
 	streams_end(&tr.streams);
-	relay_end(&tr.relay);
-	side_read(&tr.side[1]);
-	side_read(&tr.side[0]);
+	relay_end(&tr.tunnel.relay);
+	tunnel_read(&tr.tunnel);
 	report(&tr);
-	close(tr.side[0].fd);
-	close(tr.side[1].fd);
-	close(tr.side[1].netns);
+	tunnel_close(&tr.tunnel);
 	drops_stop();
 	return ktap_status();
 }

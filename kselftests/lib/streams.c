@@ -183,6 +183,8 @@ static void connect_one(struct streams *st, unsigned int nr, u32 addr)
 	/* Bound first: the receiver may accept before connect() returns. */
 	if (bind(s->from, (struct sockaddr *)&self, size) ||
 	    getsockname(s->from, (struct sockaddr *)&self, &size) ||
+	    setsockopt(s->from, SOL_SOCKET, SO_PRIORITY, &st->priority,
+		       sizeof(st->priority)) ||
 	    setsockopt(s->from, SOL_SOCKET, SO_SNDTIMEO, &look, sizeof(look)) ||
 	    setsockopt(s->from, SOL_SOCKET, SO_RCVTIMEO, &look, sizeof(look)))
 		ktap_bail("socket: %s", strerror(errno));

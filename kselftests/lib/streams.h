@@ -30,6 +30,7 @@ struct stream {
 struct streams {
 	unsigned int n;
 	u64 bytes;		/* of each stream */
+	u32 priority;		/* SO_PRIORITY of the senders */
 	struct stream one[STREAMS_MAX];
 	int listener;
 	unsigned int n_done;

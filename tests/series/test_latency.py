@@ -50,3 +50,17 @@ def test_ecn_marks(
     kernel_run: Run, what: str, dev: str, reader: str, qdisc: str, length: int
 ) -> None:
     kernel_run.check()
+
+
+@pytest.mark.kernel_case("fixes", reason=REASON)
+@pytest.mark.kernel_program("ping_beside_bulk --bulk udp --dev {dev} --len {length}")
+@pytest.mark.scenarios(dev=DEVICES, length=(2, 16))
+def test_ping_through_tunnel(kernel_run: Run, dev: str, length: int) -> None:
+    kernel_run.check()
+
+
+@pytest.mark.kernel_case("keeps", reason="on stock a ping beside TCP is lost now and then")
+@pytest.mark.kernel_program("ping_beside_bulk --bulk tcp --dev {dev} --len {length} --on {kernel}")
+@pytest.mark.scenarios(dev=DEVICES, length=(16,))
+def test_ping_beside_tcp(kernel_run: Run, dev: str, length: int) -> None:
+    kernel_run.check()
