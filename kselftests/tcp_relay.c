@@ -19,6 +19,8 @@
 static const char * const kernels[] = { "patched", "stock", NULL };
 
 #define LOOK_NS 1000000L
+/* Of an MTU of 1500, with time stamps. */
+#define SEGMENT_BYTES 1448
 
 struct transfer {
 	struct scenario sc;
@@ -69,6 +71,9 @@ static void report(struct transfer *tr)
 	u64 permille = st->n_done ? st->first_done_least * 1000 / st->bytes : 0;
 
 	ktap_figure("elapsed_us", (long long)(tr->elapsed_ns / 1000), "us");
+	ktap_figure("elapsed_ns", (long long)tr->elapsed_ns, "ns");
+	/* Frames of the fewest that would do, to compare what each one cost. */
+	ktap_figure("delivered", (long long)(received / SEGMENT_BYTES), "segments");
 	ktap_figure("received", (long long)received, "bytes");
 	ktap_figure("retransmits", (long long)streams_retransmits(st), NULL);
 	ktap_figure("driver_drops", (long long)drops, "frames");
