@@ -14,7 +14,6 @@
 #include "streams.h"
 #include "tunnel.h"
 
-
 /* With --cut-ms both are judged by the same measure. */
 static const char * const kernels[] = { "patched", "stock", NULL };
 
