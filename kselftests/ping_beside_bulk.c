@@ -18,7 +18,6 @@
 
 #include "choice.h"
 #include "drops.h"
-#include "frame.h"
 #include "ktap.h"
 #include "load.h"
 #include "qdisc.h"

@@ -7,7 +7,6 @@
 
 #include "choice.h"
 #include "drops.h"
-#include "frame.h"
 #include "ktap.h"
 #include "scenario.h"
 #include "stall.h"

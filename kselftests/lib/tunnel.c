@@ -3,7 +3,6 @@
 #include <unistd.h>
 #include <linux/if_tun.h>
 
-#include "frame.h"
 #include "netdev.h"
 #include "qdisc.h"
 #include "tunnel.h"

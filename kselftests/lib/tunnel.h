@@ -3,6 +3,7 @@
 #ifndef KSERIES_TUNNEL_H
 #define KSERIES_TUNNEL_H
 
+#include "frame.h"
 #include "relay.h"
 #include "scenario.h"
 
