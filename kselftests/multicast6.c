@@ -4,8 +4,9 @@
  *
  * --to says who is there to take it: "reader", a program that reads the
  * device; "relay", members in another netns, by way of a program that copies
- * frames; "local", members on the sending device itself, beside a reader; and
- * "unread", the same without a reader until everybody has come to an end.
+ * frames; "local", members on the sending device itself, beside a reader;
+ * "unread", the same without a reader until everybody has come to an end; and
+ * "partly", where a device with two queues has a reader for one, until then.
  */
 #include <string.h>
 #include <unistd.h>
@@ -25,10 +26,10 @@
 #define DEV "mcast0"
 #define LOOK_NS 1000000L
 
-static const char * const places[] = { "reader", "relay", "local", "unread", NULL };
+static const char * const places[] = { "reader", "relay", "local", "unread", "partly", NULL };
 static const char * const kernels[] = { "stock", "patched", NULL };
 
-enum place { TO_READER, TO_RELAY, TO_LOCAL, TO_UNREAD };
+enum place { TO_READER, TO_RELAY, TO_LOCAL, TO_UNREAD, TO_PARTLY };
 
 struct test {
 	struct scenario sc;
@@ -39,6 +40,7 @@ struct test {
 	unsigned int sndbuf;
 	int netns[2];
 	struct relay relay;
+	struct relay late;	/* of what is unread at first */
 	struct mcast_tally read;
 	struct mcast_members members;
 	struct mcast_sender sender[MCAST_SENDERS];
@@ -57,12 +59,23 @@ static void look(void *arg, unsigned int from, const void *buf, size_t len)
 		mcast_frame(&t->read, scenario_ether(&t->sc), buf, len);
 }
 
+/* Nobody reads it, or not all of it, until the senders have come to rest. */
+static bool is_late(const struct test *t)
+{
+	return t->to == TO_UNREAD || t->to == TO_PARTLY;
+}
+
 static int device(struct test *t, u8 host)
 {
 	unsigned int flags = t->sc.dev == DEV_TUN ? IFF_TUN : IFF_TAP;
 	const u8 addr[16] = { 0xfd, [1] = 0x6b, [15] = host };
-	int fd = tuntap_open(DEV, flags);
+	int fd;
 
+	if (t->to == TO_PARTLY)
+		flags |= IFF_MULTI_QUEUE;
+	fd = tuntap_open(DEV, flags);
+	if (t->to == TO_PARTLY)
+		t->late.fd[0] = tuntap_open(DEV, flags);
 	netdev_txqueuelen(DEV, t->sc.len);
 	qdisc_replace(DEV, t->sc.qdisc);
 	netdev_up(DEV, true);
@@ -79,6 +92,7 @@ static void setup(struct test *t)
 	t->relay = (struct relay) {
 		.fd = { -1, -1 }, .cpu = -1, .look = look, .arg = t,
 	};
+	t->late = t->relay;
 	drops_start("FULL_RING");
 	if (t->to == TO_RELAY) {
 		t->relay.fd[1] = device(t, 2);
@@ -87,12 +101,16 @@ static void setup(struct test *t)
 	}
 	t->netns[0] = netns_self();
 	t->relay.fd[0] = device(t, 1);
+	if (t->to == TO_UNREAD) {
+		t->late.fd[0] = t->relay.fd[0];
+		t->relay.fd[0] = -1;
+	}
 	/* With a reader alone they are there for their MLD reports. */
 	if (t->to != TO_RELAY)
 		mcast_join(&t->members, DEV);
 	for (i = 0; i < t->n; i++)
 		mcast_sender_open(&t->sender[i], i, DEV, t->sndbuf,
-				  t->to == TO_LOCAL || t->to == TO_UNREAD);
+				  t->to == TO_LOCAL || is_late(t));
 }
 
 static void *send_all(void *arg)
@@ -179,18 +197,18 @@ static void report_unread(struct test *t, bool settled)
 	ktap_figure("blocked_senders", n, NULL);
 	if (t->patched)
 		ktap_ok(settled && n == t->n,
-			"without a reader senders wait: %u of %u, %llu datagrams sent",
+			"without a reader for all of it senders wait: %u of %u, %llu datagrams sent",
 			n, t->n, sent(t));
 	else
 		ktap_ok(settled && !n,
-			"without a reader nobody waits: %llu datagrams sent", sent(t));
+			"without a reader for all of it nobody waits: %llu datagrams sent", sent(t));
 }
 
 static void report(struct test *t, bool done)
 {
 	u64 drops = drops_count(), all = (u64)t->n * t->each;
 	struct mcast_tally *m = &t->members.tally;
-	bool lossy = t->to == TO_UNREAD && !t->patched;
+	bool lossy = is_late(t) && !t->patched;
 	unsigned int i;
 	u64 waits = 0;
 
@@ -227,16 +245,15 @@ static void run(struct test *t)
 	u64 start = stall_now_ns();
 
 	t->sending = t->n;
-	if (t->to != TO_UNREAD)
-		relay_start(&t->relay);
+	relay_start(&t->relay);
 	if (t->to != TO_READER)
 		mcast_receive_start(&t->members);
 	for (i = 0; i < t->n; i++)
 		if (pthread_create(&t->thread[i], NULL, send_all, &t->sender[i]))
 			ktap_bail("no thread");
-	if (t->to == TO_UNREAD) {
+	if (is_late(t)) {
 		report_unread(t, wait_for(t, true));
-		relay_start(&t->relay);
+		relay_start(&t->late);
 	}
 	done = wait_for(t, false);
 	t->elapsed_ns = stall_now_ns() - start;
@@ -244,6 +261,8 @@ static void run(struct test *t)
 	for (i = 0; i < t->n; i++)
 		pthread_join(t->thread[i], NULL);
 	relay_end(&t->relay);
+	if (is_late(t))
+		relay_end(&t->late);
 	if (t->to != TO_READER)
 		mcast_receive_end(&t->members);
 	report(t, done);
@@ -267,7 +286,7 @@ int main(int argc, char **argv)
 	    t.n > MCAST_SENDERS || t.each > MCAST_EACH)
 		ktap_bail("multicast6 takes tun or tap, up to %d senders and %d each",
 			  MCAST_SENDERS, MCAST_EACH);
-	ktap_plan(t.to == TO_UNREAD ? 5 : 4);
+	ktap_plan(is_late(&t) ? 5 : 4);
 	setup(&t);
 	run(&t);
 	for (i = 0; i < t.n; i++)
@@ -275,6 +294,8 @@ int main(int argc, char **argv)
 	for (i = 0; i < 2; i++)
 		if (t.relay.fd[i] >= 0)
 			close(t.relay.fd[i]);
+	if (t.late.fd[0] >= 0)
+		close(t.late.fd[0]);
 	drops_stop();
 	return ktap_status();
 }
