@@ -197,11 +197,11 @@ static void report_unread(struct test *t, bool settled)
 	ktap_figure("blocked_senders", n, NULL);
 	if (t->patched)
 		ktap_ok(settled && n == t->n,
-			"without a reader for all of it senders wait: %u of %u, %llu datagrams sent",
+			"unread, its senders wait: %u of %u, %llu datagrams sent",
 			n, t->n, sent(t));
 	else
 		ktap_ok(settled && !n,
-			"without a reader for all of it nobody waits: %llu datagrams sent", sent(t));
+			"unread, it makes nobody wait: %llu datagrams sent", sent(t));
 }
 
 static void report(struct test *t, bool done)
