@@ -54,6 +54,7 @@ size_t frame_build(void *buf, const struct frame *f)
 		.ip = {
 			.version = 4,
 			.ihl = 5,
+			.tos = f->tos,
 			.tot_len = htons(sizeof(p)),
 			.frag_off = htons(0x4000),
 			.ttl = 64,
@@ -89,6 +90,7 @@ bool frame_parse(const void *buf, size_t len, struct frame *f)
 	    p.cookie != f->cookie)
 		return false;
 	f->port = ntohs(p.udp.source);
+	f->tos = p.ip.tos;
 	f->seq = (u64)p.seq_high << 32 | p.seq_low;
 	return true;
 }
@@ -209,6 +211,7 @@ void tally_frame(struct tally *t, const void *buf, size_t len)
 		return;
 	}
 	t->frames++;
+	t->marked += (f.tos & 3) == 3;
 	if (f.seq < t->next) {
 		t->repeated++;
 		return;

@@ -20,6 +20,7 @@ struct frame {
 	bool ether;
 	u8 dst_mac[6];
 	u16 port;		/* source port: tells flows apart */
+	u8 tos;			/* the ECN bits are its lowest two */
 	u32 cookie;
 	u64 seq;
 	u16 tail;		/* bytes behind it, for a filter to trim */
@@ -28,7 +29,7 @@ struct frame {
 size_t frame_build(void *buf, const struct frame *f);
 /*
  * True for a frame of the same run (f->cookie) with f->tail bytes behind it;
- * fills in port and seq.
+ * fills in port, tos and seq.
  */
 bool frame_parse(const void *buf, size_t len, struct frame *f);
 
@@ -70,6 +71,7 @@ struct tally {
 	u64 frames;
 	u64 missing;	/* numbers jumped over */
 	u64 repeated;	/* at or below one already seen */
+	u64 marked;		/* of the frames, with ECN's CE */
 	u64 foreign;	/* not a frame of this run */
 };
 

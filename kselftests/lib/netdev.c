@@ -27,11 +27,19 @@ static void proc_write(const char *path, const char *text)
 	close(fd);
 }
 
-static void netns_new(void)
+void netns_enter_ipv6(void)
 {
 	if (unshare(CLONE_NEWNET))
 		ktap_bail("unshare(CLONE_NEWNET): %s", strerror(errno));
 	nl_forget();
+	/* Addresses are to be good at once. */
+	proc_write("/proc/sys/net/ipv6/conf/all/accept_dad", "0");
+	proc_write("/proc/sys/net/ipv6/conf/default/accept_dad", "0");
+}
+
+static void netns_new(void)
+{
+	netns_enter_ipv6();
 	proc_write("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1");
 	proc_write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
 }
@@ -41,13 +49,20 @@ void netns_enter(void)
 	netns_new();
 }
 
-static int netns_self(void)
+int netns_self(void)
 {
 	int fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
 		ktap_bail("/proc/thread-self/ns/net: %s", strerror(errno));
 	return fd;
+}
+
+void netns_join(int netns_fd)
+{
+	if (setns(netns_fd, CLONE_NEWNET))
+		ktap_bail("setns: %s", strerror(errno));
+	nl_forget();
 }
 
 int netns_other(void)
@@ -57,9 +72,7 @@ int netns_other(void)
 
 	netns_new();
 	other = netns_self();
-	if (setns(home, CLONE_NEWNET))
-		ktap_bail("setns: %s", strerror(errno));
-	nl_forget();
+	netns_join(home);
 	close(home);
 	return other;
 }

@@ -19,8 +19,13 @@ struct netdev_stats {
 
 /* A fresh netns without IPv6, so that only the test's own frames are in it. */
 void netns_enter(void);
+/* The same with IPv6, and without duplicate address detection. */
+void netns_enter_ipv6(void);
 /* A second netns, as a descriptor; the caller stays where it is. */
 int netns_other(void);
+/* The netns of this thread, as a descriptor; and a change to another one. */
+int netns_self(void);
+void netns_join(int netns_fd);
 
 int netdev_index(const char *name);
 bool netdev_exists(const char *name);
@@ -32,6 +37,9 @@ void netdev_move(const char *name, int netns_fd);
 void netdev_stats(const char *name, struct netdev_stats *st);
 void netdev_mac(const char *name, u8 mac[6]);
 void netdev_addr4(const char *name, u32 addr, unsigned int prefix);
+void netdev_addr6(const char *name, const u8 addr[16], unsigned int prefix);
+/* A neighbour that need not be asked for. */
+void netdev_neigh4(const char *name, u32 addr, const u8 mac[6]);
 void netdev_veth(const char *name, const char *peer);
 /* A bridge without spanning tree, and a port of it. */
 void netdev_bridge(const char *name);

@@ -41,15 +41,16 @@ unsigned int qdisc_capacity(const char *kind, unsigned int txqueuelen)
 	return ROOMY_PACKETS;
 }
 
-static void options_fq_codel(struct nl_req *req)
+static void options_fq_codel(struct nl_req *req, u32 target_us,
+			     u32 interval_us, bool ecn)
 {
 	struct rtattr *nest = nl_nest(req, TCA_OPTIONS);
 
 	nl_put_u32(req, TCA_FQ_CODEL_LIMIT, ROOMY_PACKETS);
 	nl_put_u32(req, TCA_FQ_CODEL_MEMORY_LIMIT, ROOMY_BYTES);
-	nl_put_u32(req, TCA_FQ_CODEL_TARGET, NEVER_USEC);
-	nl_put_u32(req, TCA_FQ_CODEL_INTERVAL, NEVER_USEC);
-	nl_put_u32(req, TCA_FQ_CODEL_ECN, 0);
+	nl_put_u32(req, TCA_FQ_CODEL_TARGET, target_us);
+	nl_put_u32(req, TCA_FQ_CODEL_INTERVAL, interval_us);
+	nl_put_u32(req, TCA_FQ_CODEL_ECN, ecn);
 	nl_nest_end(req, nest);
 }
 
@@ -73,29 +74,52 @@ static void options_prio(struct nl_req *req)
 	nl_put(req, TCA_OPTIONS, &opt, sizeof(opt));
 }
 
-static void replace(const char *dev, const char *kind, u32 parent,
-		    u32 handle)
+static void replace_start(struct nl_req *req, const char *dev,
+			  const char *kind, u32 parent, u32 handle)
 {
 	struct tcmsg tcm = {
 		.tcm_ifindex = netdev_index(dev),
 		.tcm_parent = parent,
 		.tcm_handle = handle,
 	};
-	struct nl_req req;
-	int err;
 
-	nl_start(&req, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, &tcm,
+	nl_start(req, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, &tcm,
 		 sizeof(tcm));
-	nl_put_str(&req, TCA_KIND, kind);
+	nl_put_str(req, TCA_KIND, kind);
+}
+
+static void replace_end(struct nl_req *req, const char *dev, const char *kind)
+{
+	int err = nl_talk(req, NULL, NULL);
+
+	if (err)
+		ktap_bail("qdisc %s on %s: %s", kind, dev, strerror(-err));
+}
+
+static void replace(const char *dev, const char *kind, u32 parent,
+		    u32 handle)
+{
+	struct nl_req req;
+
+	replace_start(&req, dev, kind, parent, handle);
 	if (!strcmp(kind, "fq_codel"))
-		options_fq_codel(&req);
+		options_fq_codel(&req, NEVER_USEC, NEVER_USEC, false);
 	else if (!strcmp(kind, "fq"))
 		options_fq(&req);
 	else if (!strcmp(kind, "prio"))
 		options_prio(&req);
-	err = nl_talk(&req, NULL, NULL);
-	if (err)
-		ktap_bail("qdisc %s on %s: %s", kind, dev, strerror(-err));
+	replace_end(&req, dev, kind);
+}
+
+void qdisc_fq_codel(const char *dev, u32 target_us, u32 interval_us)
+{
+	const char *kind = "fq_codel";
+	struct nl_req req;
+
+	replace_start(&req, dev, kind, TC_H_ROOT, QDISC_ROOT_HANDLE);
+	options_fq_codel(&req, target_us ? target_us : NEVER_USEC,
+			 interval_us ? interval_us : NEVER_USEC, target_us);
+	replace_end(&req, dev, kind);
 }
 
 void qdisc_replace(const char *dev, const char *kind)

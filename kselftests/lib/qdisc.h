@@ -31,6 +31,13 @@ void qdisc_replace(const char *dev, const char *kind);
 void qdisc_replace_any(const char *dev, const char *kind);
 /* The same below a class of the root, which mq and prio have. */
 void qdisc_replace_at(const char *dev, const char *kind, u32 parent);
+/*
+ * fq_codel as the root, with room as above and its own quantum. @target_us
+ * and @interval_us are CoDel's, 0 for never; with them it marks ECT frames
+ * instead of dropping them. A frame of priority QDISC_CHILD(n) is in flow n,
+ * so that no hash can put two flows into one.
+ */
+void qdisc_fq_codel(const char *dev, u32 target_us, u32 interval_us);
 void qdisc_read(const char *dev, struct qdisc_stats *st);
 void qdisc_read_at(const char *dev, u32 parent, struct qdisc_stats *st);
 bool qdisc_known(const char *kind);

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ktap.h"
+#include "load.h"
+#include "relay.h"
+#include "stall.h"
+
+#define WAIT_MS 20
+#define LARGEST 2048
+
+/* On the guest's clock: a slow host makes it no faster. */
+static void pace(struct relay *re)
+{
+	u64 now = stall_now_ns();
+	struct timespec ts;
+
+	if (!re->frame_us)
+		return;
+	if (re->due_ns > now) {
+		ts.tv_sec = (time_t)((re->due_ns - now) / 1000000000);
+		ts.tv_nsec = (long)((re->due_ns - now) % 1000000000);
+		nanosleep(&ts, NULL);
+		now = stall_now_ns();
+	}
+	re->due_ns = now + re->frame_us * 1000ULL;
+}
+
+static bool copy_one(struct relay *re, unsigned int from)
+{
+	int to = re->fd[!from];
+	char buf[LARGEST];
+	ssize_t len;
+
+	if (re->fd[from] < 0)
+		return false;
+	len = read(re->fd[from], buf, sizeof(buf));
+	if (len <= 0)
+		return false;
+	if (re->look)
+		re->look(re->arg, from, buf, (size_t)len);
+	if (to >= 0 && write(to, buf, (size_t)len) != len)
+		shared_add(re->refused[from], 1);
+	shared_add(re->frames[from], 1);
+	pace(re);
+	return true;
+}
+
+static void *relay_thread(void *arg)
+{
+	struct relay *re = arg;
+	/* poll() passes over a descriptor of -1. */
+	struct pollfd pfd[2] = {
+		{ .fd = re->fd[0], .events = POLLIN },
+		{ .fd = re->fd[1], .events = POLLIN },
+	};
+	bool some;
+
+	if (re->cpu >= 0)
+		cpu_pin(re->cpu);
+	while (!shared_get(re->stop)) {
+		some = copy_one(re, 0);
+		some |= copy_one(re, 1);
+		if (!some)
+			poll(pfd, 2, WAIT_MS);
+	}
+	return NULL;
+}
+
+void relay_start(struct relay *re)
+{
+	unsigned int i;
+	int flags;
+
+	for (i = 0; i < 2; i++) {
+		if (re->fd[i] < 0)
+			continue;
+		flags = fcntl(re->fd[i], F_GETFL);
+		if (flags < 0 || fcntl(re->fd[i], F_SETFL, flags | O_NONBLOCK))
+			ktap_bail("O_NONBLOCK: %s", strerror(errno));
+	}
+	re->stop = false;
+	re->due_ns = 0;
+	if (pthread_create(&re->thread, NULL, relay_thread, re))
+		ktap_bail("no thread");
+}
+
+void relay_end(struct relay *re)
+{
+	shared_set(re->stop, true);
+	pthread_join(re->thread, NULL);
+}

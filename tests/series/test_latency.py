@@ -1,0 +1,66 @@
+"""What a frame in a hurry waits for: a ring's length at most, however much bulk is queued."""
+
+from __future__ import annotations
+
+import pytest
+from kseries.run import Run
+
+from .matrix import DEVICES
+
+REASON = "no qdisc of a tun or tap ever holds a queue: what the ring cannot take is dropped"
+PROGRAM = "latency --what {what} --dev {dev} --reader {reader} --qdisc {qdisc} --len {length}"
+
+
+@pytest.mark.kernel_case("fixes", reason=REASON)
+@pytest.mark.kernel_program(PROGRAM)
+@pytest.mark.scenarios(
+    what=("ping",),
+    dev=DEVICES,
+    reader=("read", "vhost"),
+    qdisc=("fq_codel",),
+    length=(1, 16, 500),
+)
+def test_ping_overtakes_bulk(
+    kernel_run: Run, what: str, dev: str, reader: str, qdisc: str, length: int
+) -> None:
+    kernel_run.check()
+
+
+@pytest.mark.kernel_case("fixes", reason=REASON)
+@pytest.mark.kernel_program(PROGRAM)
+@pytest.mark.scenarios(
+    what=("band",),
+    dev=DEVICES,
+    reader=("read",),
+    qdisc=("prio", "pfifo_fast"),
+    length=(500,),
+)
+def test_high_band_overtakes(
+    kernel_run: Run, what: str, dev: str, reader: str, qdisc: str, length: int
+) -> None:
+    kernel_run.check()
+
+
+@pytest.mark.kernel_case("fixes", reason=REASON)
+@pytest.mark.kernel_program(PROGRAM)
+@pytest.mark.scenarios(
+    what=("ecn",), dev=DEVICES, reader=("read",), qdisc=("fq_codel",), length=(16,)
+)
+def test_ecn_marks(
+    kernel_run: Run, what: str, dev: str, reader: str, qdisc: str, length: int
+) -> None:
+    kernel_run.check()
+
+
+@pytest.mark.kernel_case("fixes", reason=REASON)
+@pytest.mark.kernel_program("ping_beside_bulk --bulk udp --dev {dev} --len {length}")
+@pytest.mark.scenarios(dev=DEVICES, length=(16,))
+def test_ping_through_tunnel(kernel_run: Run, dev: str, length: int) -> None:
+    kernel_run.check()
+
+
+@pytest.mark.kernel_case("keeps", reason="on stock a ping beside TCP is lost now and then")
+@pytest.mark.kernel_program("ping_beside_bulk --bulk tcp --dev {dev} --len {length} --on {kernel}")
+@pytest.mark.scenarios(dev=DEVICES, length=(16,))
+def test_ping_beside_tcp(kernel_run: Run, dev: str, length: int) -> None:
+    kernel_run.check()
