@@ -26,7 +26,7 @@ static void open_tuntap(struct bench *b, const struct scenario *sc)
 {
 	unsigned int flags = sc->dev == DEV_TUN ? IFF_TUN : IFF_TAP;
 
-	if (sc->queues > 1)
+	if (sc->queues > 1 || sc->multi)
 		flags |= IFF_MULTI_QUEUE;
 	b->via = b->dev;
 	for (b->n_fds = 0; b->n_fds < sc->queues; b->n_fds++)

@@ -21,6 +21,7 @@ struct scenario {
 	unsigned int len;	/* ring length: the device's txqueuelen */
 	unsigned int stall_ms;
 	unsigned int queues;
+	bool multi;		/* IFF_MULTI_QUEUE even for one queue */
 	u32 seed;
 };
 
