@@ -11,6 +11,7 @@
  * With noqueue all of them are dropped when the ring is full.
  */
 #include <string.h>
+#include <unistd.h>
 
 #include "choice.h"
 #include "crew.h"
@@ -68,7 +69,8 @@ static void fill_until_full(struct test *t)
 	stall_start(&st, t->sc.stall_ms);
 	while (crew_sent(&t->crew) < t->sc.len && !stall_over(&st)) {
 		stall_note(&st, crew_sent(&t->crew));
-		stall_breathe();
+		/* pktgen may need this CPU. */
+		usleep(1000);
 	}
 	look(t);
 	ktap_ok(t->l.sent == t->sc.len, "as many go in as the ring holds: %llu of %u",
@@ -176,7 +178,10 @@ static u64 expected(const struct test *t)
 {
 	if (insists(t))
 		return t->tried;
-	return t->producer == PRODUCER_XDP ? t->sc.len : t->l.sent;
+	if (t->producer == PRODUCER_XDP)
+		return t->sc.len;
+	/* Dropped is dropped, right or wrong: nobody need wait for it. */
+	return through_qdisc(t) ? t->l.sent - t->l.driver_drops : t->l.sent;
 }
 
 static bool take(struct test *t, u64 want)
@@ -228,13 +233,15 @@ static void check_fresh(struct test *t)
 	unsigned int n = ring_room(t->sc.len), sent;
 	u64 before = t->out.frames;
 	struct sender s;
+	bool all;
 
 	bench_sender(&t->b, &t->sc, &s, false);
 	/* A flow of its own, in the frames of a device that may be tun. */
 	s.frame.port = (u16)(FLOWS_PORT + t->senders);
 	t->out.ether = scenario_ether(&t->sc);
 	sent = sender_send_many(&s, n);
-	ktap_ok(sent == n && take(t, before + n), "fresh frames flow: %llu of %u",
+	all = take(t, before + n);
+	ktap_ok(sent == n && all, "fresh frames flow: %llu of %u",
 		t->out.frames - before, n);
 	sender_close(&s);
 }

@@ -174,6 +174,7 @@ static void pktgen_open(struct crew *c)
 		.size = PKTGEN_BYTES,
 		.count = 1,
 		.queue_xmit = c->kind == PRODUCER_PKTGEN_QUEUE,
+		.unshared = true,
 	};
 	err = pktgen_setup(&c->pktgen);
 	if (err)
@@ -304,13 +305,26 @@ bool crew_working(const struct crew *c)
 	return shared_get(c->working);
 }
 
+/* It ends by itself: it is stopped only if it gets nowhere. */
+static void generator_end(struct crew *c)
+{
+	struct stall st;
+
+	stall_start(&st, c->sc->stall_ms);
+	while (crew_working(c) && !stall_over(&st)) {
+		stall_note(&st, crew_sent(c));
+		usleep(1000);
+	}
+	if (crew_working(c))
+		pktgen_stop();
+}
+
 void crew_end(struct crew *c)
 {
 	unsigned int i;
 
 	if (is_pktgen(c)) {
-		if (crew_working(c))
-			pktgen_stop();
+		generator_end(c);
 		pthread_join(c->generator, NULL);
 		if (c->error)
 			ktap_bail("pktgen: %s", strerror(-c->error));

@@ -58,7 +58,7 @@ void crew_start(struct crew *c, unsigned int each);
 /* Accepted until now, by all of them. */
 u64 crew_sent(const struct crew *c);
 bool crew_working(const struct crew *c);
-/* Waits for them; pktgen is told to stop. */
+/* Waits for them; only pktgen might never end, and is then told to stop. */
 void crew_end(struct crew *c);
 /* All their results in one; what pktgen calls an error was refused. */
 void crew_count(const struct crew *c, struct sender *sum);

@@ -58,7 +58,7 @@ void multi_child(const struct multi *m, unsigned int q, struct qdisc_stats *st)
 	qdisc_read_at(m->b.dev, QDISC_CHILD(q + 1), st);
 }
 
-bool multi_take(struct multi *m, unsigned int q, unsigned int n)
+unsigned int multi_take(struct multi *m, unsigned int q, unsigned int n)
 {
 	struct intake *in = &m->queue[q].in;
 	unsigned int got = 0;
@@ -69,7 +69,7 @@ bool multi_take(struct multi *m, unsigned int q, unsigned int n)
 		got += intake_only(in, n - got);
 		stall_note(&st, got);
 		if (got == n || stall_over(&st))
-			return got == n;
+			return got;
 		intake_wait(in, stall_left_ms(&st));
 	}
 }

@@ -49,8 +49,8 @@ struct multi {
 void multi_open(struct multi *m, const char *child);
 void multi_close(struct multi *m);
 void multi_child(const struct multi *m, unsigned int q, struct qdisc_stats *st);
-/* Read @n more frames from queue @q; false after a stall. */
-bool multi_take(struct multi *m, unsigned int q, unsigned int n);
+/* Read @n more frames from queue @q; less only after a stall. */
+unsigned int multi_take(struct multi *m, unsigned int q, unsigned int n);
 
 /*
  * Each sender first tries @burst frames of each of its flows, one to each

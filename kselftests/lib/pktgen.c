@@ -92,6 +92,8 @@ static int pktgen_setup_thread(const struct pktgen_conf *conf, unsigned int t)
 		err = pktgen_command(dev, "udp_src_min %u", 9000 + t);
 	if (!err)
 		err = pktgen_command(dev, "udp_src_max %u", 9000 + t);
+	if (!err && conf->unshared)
+		err = pktgen_command(dev, "flag !SHARED");
 	if (!err && conf->queue_xmit)
 		err = pktgen_command(dev, "xmit_mode queue_xmit");
 	return err;
