@@ -9,6 +9,8 @@
  *   xdp                        into the ring, or dropped, whatever the queue
  *
  * With noqueue all of them are dropped when the ring is full.
+ *
+ * --beside-reader has the reader read meanwhile.
  */
 #include <string.h>
 #include <unistd.h>
@@ -265,12 +267,45 @@ static void run(struct test *t)
 	intake_close(&t->in);
 }
 
+/*
+ * All at once with the reader. Two senders that find the queue running may both
+ * be after the last slot: the one that does not get it has to be refused.
+ */
+static void run_beside_reader(struct test *t)
+{
+	struct sender sum;
+
+	flows_start(&t->out, t->senders + 1, scenario_ether(&t->sc),
+		    t->b.cookie);
+	ktap_plan(4);
+	intake_open(&t->in, t->b.fd[0], false, got_frame, t);
+	crew_start(&t->crew, t->each);
+	while (crew_working(&t->crew))
+		intake_some(&t->in, 1);
+	crew_end(&t->crew);
+	crew_count(&t->crew, &sum);
+	take(t, sum.count[SEND_OK]);
+	look(t);
+	ktap_ok(!t->l.driver_drops && !t->l.tx_dropped && !t->l.send_errors,
+		"none is dropped: %llu FULL_RING, %llu counted, %llu refused",
+		t->l.driver_drops, t->l.tx_dropped, t->l.enobufs);
+	ktap_ok(t->l.delivered == t->l.sent, "what was accepted comes out: %llu of %llu",
+		t->l.delivered, t->l.sent);
+	ktap_ok(!t->l.missing && !t->l.repeated && !t->l.foreign,
+		"each sender's frames once, in order: %llu missing, %llu repeated, %llu stray",
+		t->l.missing, t->l.repeated, t->l.foreign);
+	ledger_figures(&t->l);
+	check_fresh(t);
+	intake_close(&t->in);
+}
+
 int main(int argc, char **argv)
 {
 	struct test t = { .senders = 1, .extra = 40 };
 	const struct scenario_option extra[] = {
 		{ "senders", &t.senders, "at once (1)" },
 		{ "extra", &t.extra, "frames beyond the ring (40)" },
+		{ "beside-reader", &t.each, "instead: so many tries of each" },
 	};
 
 	t.producer = (enum producer)choice_take(&argc, argv, "producer",
@@ -285,7 +320,10 @@ int main(int argc, char **argv)
 	bench_open(&t.b, &t.sc, "kst0");
 	ledger_begin(&t.b);
 	crew_open(&t.crew, t.producer, t.senders, &t.sc, &t.b);
-	run(&t);
+	if (t.each)
+		run_beside_reader(&t);
+	else
+		run(&t);
 	crew_close(&t.crew);
 	bench_close(&t.b);
 	drops_stop();
