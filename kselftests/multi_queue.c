@@ -248,7 +248,7 @@ int main(int argc, char **argv)
 		ktap_bail("tun or tap with a ring, and a queue of it");
 	if ((part == PART_NEIGHBOURS || part == PART_ROOT) && m.sc.queues < 2)
 		ktap_bail("a queue has no neighbours");
-	if ((part == PART_ROOT) != !!strcmp(m.sc.qdisc, "mq"))
+	if (!strcmp(m.sc.qdisc, "mq") == (part == PART_ROOT))
 		ktap_bail("mq, or another qdisc for the part root");
 	netns_enter();
 	drops_start("FULL_RING");

@@ -26,7 +26,7 @@ enum part { PART_WAITS, PART_REFUSED, PART_RUNS };
 static const char * const parts[] = { "waits", "refused", "runs", NULL };
 
 /* The flows, by their number. */
-enum who { FROM_XDP, FROM_QDISC, FROM_BYPASS, FLOWS };
+enum origin { FROM_XDP, FROM_QDISC, FROM_BYPASS, FLOWS };
 
 struct test {
 	struct scenario sc;
@@ -86,9 +86,9 @@ static unsigned int take(struct test *t, unsigned int more)
 	return (unsigned int)(t->out.frames - before);
 }
 
-static bool once_in_order(const struct test *t, enum who who, u64 n)
+static bool once_in_order(const struct test *t, enum origin from, u64 n)
 {
-	const struct tally *ta = &t->out.tally[who];
+	const struct tally *ta = &t->out.tally[from];
 
 	return ta->frames == n && !ta->repeated && !t->out.stray;
 }

@@ -41,9 +41,7 @@ def test_neighbours_go_on(
 @pytest.mark.scenarios(
     dev=DEVICES, qdisc=("fq_codel", "pfifo_fast"), queues=(2, 4), length=(32, 64)
 )
-def test_one_qdisc_for_all(
-    kernel_run: Run, dev: str, qdisc: str, queues: int, length: int
-) -> None:
+def test_one_qdisc_for_all(kernel_run: Run, dev: str, qdisc: str, queues: int, length: int) -> None:
     kernel_run.check()
 
 

@@ -104,13 +104,13 @@ def test_xdp(kernel_run: Run, reader: str, qdisc: str, length: int, senders: int
 
 
 @pytest.mark.kernel_case("fixes", reason="the driver drops what XDP frames have left no room for")
-@pytest.mark.kernel_program("xdp_ring --part {part} --reader {reader} --qdisc {qdisc} --len {length}")
+@pytest.mark.kernel_program(
+    "xdp_ring --part {part} --reader {reader} --qdisc {qdisc} --len {length}"
+)
 @pytest.mark.scenarios(
     part=("waits", "refused"), reader=("read", "vhost"), qdisc=HOLDING, length=(8, 64)
 )
-def test_ring_full_of_xdp(
-    kernel_run: Run, part: str, reader: str, qdisc: str, length: int
-) -> None:
+def test_ring_full_of_xdp(kernel_run: Run, part: str, reader: str, qdisc: str, length: int) -> None:
     kernel_run.check()
 
 
