@@ -242,13 +242,15 @@ int main(int argc, char **argv)
 	enum part part = (enum part)choice_take(&argc, argv, "part", parts, 0);
 	const char *child = children[choice_take(&argc, argv, "child", children, 0)];
 	bool patched = choice_take(&argc, argv, "kernel", kernels, 1);
+	bool mq;
 
 	scenario_parse(&m.sc, argc, argv, extra, ARRAY_SIZE(extra));
 	if (!scenario_owns_queue(&m.sc) || !m.sc.len || stuck >= m.sc.queues)
 		ktap_bail("tun or tap with a ring, and a queue of it");
 	if ((part == PART_NEIGHBOURS || part == PART_ROOT) && m.sc.queues < 2)
 		ktap_bail("a queue has no neighbours");
-	if (!strcmp(m.sc.qdisc, "mq") == (part == PART_ROOT))
+	mq = !strcmp(m.sc.qdisc, "mq");
+	if (part == PART_ROOT ? mq : !mq)
 		ktap_bail("mq, or another qdisc for the part root");
 	netns_enter();
 	drops_start("FULL_RING");
