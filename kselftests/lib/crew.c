@@ -249,17 +249,24 @@ static void *work(void *arg)
 	struct crew *c = m->crew;
 	int cpu[CPU_SETSIZE];
 	unsigned int i, n = cpus_allowed(cpu, CPU_SETSIZE);
+	u32 rnd = rnd_start(c->sc->seed, m->nr);
+	struct jitter jt;
 
 	cpu_pin(cpu[m->nr % n]);
+	/* Nobody but the driver keeps these from each other. */
+	if (c->kind == PRODUCER_BYPASS)
+		jitter_start(&jt, &rnd);
 	pthread_barrier_wait(&c->start);
 	for (i = 0; i < c->each; i++) {
 		if (c->kind == PRODUCER_UDP)
 			udp_send(&m->sender);
 		else if (c->kind == PRODUCER_XDP)
 			xdp_send(c, &m->sender);
-		else
-			sender_send(&m->sender);
+		else if (sender_send(&m->sender) != SEND_OK)
+			stall_breathe();	/* for a reader on this CPU */
 	}
+	if (c->kind == PRODUCER_BYPASS)
+		jitter_end(&jt);
 	shared_add(c->working, -1);
 	return NULL;
 }
