@@ -16,6 +16,9 @@
 #include "nl.h"
 
 #define IPV4_BYTES 20
+/* No program may have more than 4096 instructions everywhere. */
+#define SLOW_INSNS 4000
+#define WHOLE_FRAME 0xffff
 
 static int bpf_call(enum bpf_cmd cmd, union bpf_attr *attr)
 {
@@ -131,5 +134,20 @@ void bpf_steer_by_port(int tun_fd, bool ether, u16 first)
 
 	if (ioctl(tun_fd, TUNSETSTEERINGEBPF, &prog))
 		ktap_bail("TUNSETSTEERINGEBPF: %s", strerror(errno));
+	close(prog);
+}
+
+void bpf_slow_filter(int tun_fd)
+{
+	static struct bpf_insn insn[SLOW_INSNS];
+	unsigned int i;
+	int prog;
+
+	for (i = 0; i < SLOW_INSNS - 1; i++)
+		insn[i] = BPF_SET(BPF_REG_0, WHOLE_FRAME);
+	insn[i] = BPF_RETURN();
+	prog = bpf_load(BPF_PROG_TYPE_SOCKET_FILTER, insn, SLOW_INSNS);
+	if (ioctl(tun_fd, TUNSETFILTEREBPF, &prog))
+		ktap_bail("TUNSETFILTEREBPF: %s", strerror(errno));
 	close(prog);
 }

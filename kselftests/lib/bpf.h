@@ -37,5 +37,7 @@ void bpf_xdp_attach(const char *dev, int prog);
  * next one to queue 1, and again from 0 after the last one.
  */
 void bpf_steer_by_port(int tun_fd, bool ether, u16 first);
+/* A filter that takes its time over each frame on its way to the ring. */
+void bpf_slow_filter(int tun_fd);
 
 #endif

@@ -51,7 +51,7 @@ def test_past_the_qdisc(kernel_run: Run, dev: str, qdisc: str, length: int, send
 @pytest.mark.kernel_case("fixes", reason="the driver drops what has come too fast")
 @pytest.mark.kernel_program(
     "producers --producer bypass --dev {dev} --qdisc {qdisc} --len {length} --senders {senders}"
-    " --beside-reader 6000"
+    " --beside-reader 2000"
 )
 @pytest.mark.scenarios(dev=DEVICES, qdisc=HOLDING, length=(1, 2), senders=(2, 4))
 def test_several_past_the_qdisc(
