@@ -67,13 +67,16 @@ int pktgen_set_count(const struct pktgen_conf *conf, u64 count)
 
 static int pktgen_setup_thread(const struct pktgen_conf *conf, unsigned int t)
 {
+	unsigned int cpus = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN);
 	char thread[32], dev[32];
-	int err;
+	int err = 0;
 
-	snprintf(thread, sizeof(thread), "kpktgend_%u", t);
+	/* With more of them than CPUs, some have to share one. */
+	snprintf(thread, sizeof(thread), "kpktgend_%u", t % cpus);
 	pktgen_dev_file(conf, t, dev, sizeof(dev));
 
-	err = pktgen_command(thread, "rem_device_all");
+	if (t < cpus)
+		err = pktgen_command(thread, "rem_device_all");
 	if (!err)
 		err = pktgen_command(thread, "add_device %s", dev);
 	if (!err)
@@ -89,6 +92,8 @@ static int pktgen_setup_thread(const struct pktgen_conf *conf, unsigned int t)
 		err = pktgen_command(dev, "udp_src_min %u", 9000 + t);
 	if (!err)
 		err = pktgen_command(dev, "udp_src_max %u", 9000 + t);
+	if (!err && conf->unshared)
+		err = pktgen_command(dev, "flag !SHARED");
 	if (!err && conf->queue_xmit)
 		err = pktgen_command(dev, "xmit_mode queue_xmit");
 	return err;

@@ -11,6 +11,8 @@ struct pktgen_conf {
 	unsigned int size;	/* of a frame, Ethernet header included */
 	u64 count;		/* frames that each thread gets accepted */
 	bool queue_xmit;	/* through the qdisc, not straight to the driver */
+	/* Let go of each frame: else it ends only when its last one is read. */
+	bool unshared;
 };
 
 struct pktgen_result {

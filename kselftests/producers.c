@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Whatever frames come from, one or several senders at a time: more than the
+ * ring holds while nobody reads, then all that is there is read.
+ *
+ *   packet, udp, pktgen_queue  through the qdisc, which holds what has no room
+ *   bypass                     past it: a stopped queue refuses
+ *   pktgen                     past it: a stopped queue is tried again
+ *   xdp                        into the ring, or dropped, whatever the queue
+ *
+ * With noqueue all of them are dropped when the ring is full.
+ *
+ * --beside-reader has the reader read meanwhile.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "bpf.h"
+#include "choice.h"
+#include "crew.h"
+#include "drops.h"
+#include "intake.h"
+#include "ktap.h"
+#include "netdev.h"
+#include "qdisc.h"
+#include "ring.h"
+#include "stall.h"
+
+static const char * const kernels[] = { "stock", "patched", NULL };
+
+struct test {
+	struct scenario sc;
+	struct bench b;
+	struct crew crew;
+	struct flows out;
+	struct intake in;
+	struct ledger l;
+	enum producer producer;
+	bool patched;		/* only bypass has to know */
+	unsigned int senders;
+	unsigned int extra;
+	unsigned int each;
+	u64 tried;
+};
+
+static void got_frame(void *arg, const void *buf, size_t len)
+{
+	struct test *t = arg;
+
+	crew_frame(&t->crew, &t->out, buf, len);
+}
+
+static void look(struct test *t)
+{
+	struct tally sum = {
+		.frames = t->out.frames,
+		.missing = flows_missing(&t->out),
+		.repeated = flows_repeated(&t->out),
+		.foreign = t->out.stray,
+	};
+	struct sender s;
+
+	crew_count(&t->crew, &s);
+	ledger_read(&t->l, &t->b, &s, &sum);
+}
+
+/* Where there is a driver behind that tries again: until it gets no further. */
+static void fill_until_full(struct test *t)
+{
+	struct stall st;
+
+	stall_start(&st, t->sc.stall_ms);
+	while (crew_sent(&t->crew) < t->sc.len && !stall_over(&st)) {
+		stall_note(&st, crew_sent(&t->crew));
+		/* pktgen may need this CPU. */
+		usleep(1000);
+	}
+	look(t);
+	ktap_ok(t->l.sent == t->sc.len, "as many go in as the ring holds: %llu of %u",
+		t->l.sent, t->sc.len);
+}
+
+/* pktgen, straight to the driver or by noqueue, does not give up. */
+static bool insists(const struct test *t)
+{
+	return t->producer == PRODUCER_PKTGEN ||
+	       (t->producer == PRODUCER_PKTGEN_QUEUE &&
+		!qdisc_holds(t->sc.qdisc));
+}
+
+static bool through_qdisc(const struct test *t)
+{
+	return qdisc_holds(t->sc.qdisc) &&
+	       (t->producer == PRODUCER_PACKET || t->producer == PRODUCER_UDP ||
+		t->producer == PRODUCER_PKTGEN_QUEUE);
+}
+
+static void fill(struct test *t)
+{
+	crew_start(&t->crew, t->each);
+	if (insists(t)) {
+		fill_until_full(t);
+		return;
+	}
+	crew_end(&t->crew);
+	look(t);
+}
+
+static void check_held(const struct test *t)
+{
+	const struct ledger *l = &t->l;
+
+	ktap_ok(l->sent == t->tried && l->held == t->tried - t->sc.len,
+		"the qdisc holds all but the ring's %u: %llu of %llu",
+		t->sc.len, l->held, l->sent);
+	ktap_ok(!l->driver_drops && !l->tx_dropped,
+		"the driver drops nothing: %llu FULL_RING, %llu counted",
+		l->driver_drops, l->tx_dropped);
+}
+
+static void check_insisting(const struct test *t)
+{
+	const struct ledger *l = &t->l;
+
+	if (qdisc_holds(t->sc.qdisc))
+		ktap_ok(!l->driver_drops && !l->tx_dropped && !l->enobufs,
+			"a stopped queue is no error: %llu FULL_RING, %llu counted, %llu errors",
+			l->driver_drops, l->tx_dropped, l->enobufs);
+	else
+		ktap_ok(l->driver_drops && l->tx_dropped && l->enobufs,
+			"with noqueue it is dropped, counted and an error: %llu, %llu, %llu",
+			l->driver_drops, l->tx_dropped, l->enobufs);
+}
+
+/* AF_PACKET past the qdisc, or anybody with noqueue. */
+static void check_refused(const struct test *t)
+{
+	bool stopped = t->patched && qdisc_holds(t->sc.qdisc);
+	u64 excess = t->tried - t->sc.len;
+	u64 drops = stopped ? 0 : excess;
+	const struct ledger *l = &t->l;
+
+	ktap_ok(l->sent == t->sc.len && l->enobufs == excess && !l->send_errors,
+		"what the ring cannot hold is refused: %llu sent, %llu of %llu refused",
+		l->sent, l->enobufs, excess);
+	ktap_ok(l->driver_drops == drops && l->tx_dropped == drops && !l->held,
+		"and %s: %llu FULL_RING, %llu counted, %llu held",
+		stopped ? "counted nowhere" : "dropped", l->driver_drops,
+		l->tx_dropped, l->held);
+}
+
+static void check_xdp(const struct test *t)
+{
+	u64 excess = t->tried - t->sc.len;
+	const struct ledger *l = &t->l;
+	/* Of two at once the driver may get both in one call. */
+	bool counted = l->tx_dropped == excess ||
+		       (t->senders > 1 && l->tx_dropped &&
+			l->tx_dropped < excess);
+
+	ktap_ok(counted, "what the ring cannot hold is counted: %llu of %llu",
+		l->tx_dropped, excess);
+	ktap_ok(!l->held && !l->driver_drops,
+		"and is no matter of the qdisc's: %llu held", l->held);
+}
+
+static void check_filled(const struct test *t)
+{
+	if (insists(t))
+		check_insisting(t);
+	else if (t->producer == PRODUCER_XDP)
+		check_xdp(t);
+	else if (through_qdisc(t))
+		check_held(t);
+	else
+		check_refused(t);
+}
+
+/* How many must come out; what insists, gets there in the end. */
+static u64 expected(const struct test *t)
+{
+	if (insists(t))
+		return t->tried;
+	if (t->producer == PRODUCER_XDP)
+		return t->sc.len;
+	/* Dropped is dropped, right or wrong: nobody need wait for it. */
+	return through_qdisc(t) ? t->l.sent - t->l.driver_drops : t->l.sent;
+}
+
+static bool take(struct test *t, u64 want)
+{
+	struct stall st;
+
+	stall_start(&st, t->sc.stall_ms);
+	while (t->out.frames < want && !stall_over(&st)) {
+		intake_some(&t->in, stall_left_ms(&st));
+		stall_note(&st, t->out.frames);
+	}
+	return t->out.frames == want;
+}
+
+static void drain(struct test *t)
+{
+	u64 want = expected(t), before = t->l.driver_drops, lost;
+	bool all;
+
+	intake_open(&t->in, t->b.fd[0], t->sc.reader == READER_VHOST, got_frame,
+		    t);
+	all = take(t, want);
+	if (insists(t))
+		crew_end(&t->crew);
+	look(t);
+	ktap_ok(all, "the reader gets all that waits: %llu of %llu",
+		t->out.frames, want);
+	ktap_ok(!t->l.missing && !t->l.repeated && !t->l.foreign,
+		"each sender's frames once, in order: %llu missing, %llu repeated, %llu stray",
+		t->l.missing, t->l.repeated, t->l.foreign);
+	if (!insists(t))
+		ktap_ok(t->l.driver_drops == before,
+			"none is dropped meanwhile: %llu",
+			t->l.driver_drops - before);
+	/* XDP frames are no skb: what was counted is checked above. */
+	lost = t->producer == PRODUCER_XDP ? t->tried - t->sc.len :
+					     t->l.driver_drops;
+	/* What was refused was not sent, unless it was dropped. */
+	ktap_ok(t->l.sent + (lost && t->l.enobufs ? t->l.enobufs : 0) ==
+		t->l.delivered + lost + t->l.qdisc_drops,
+		"conservation: %llu sent, %llu refused, %llu delivered, %llu driver drops, %llu qdisc drops",
+		t->l.sent, t->l.enobufs, t->l.delivered, lost,
+		t->l.qdisc_drops);
+}
+
+/* The ring was read to its end: as much must go in as fits in any case. */
+static void check_fresh(struct test *t)
+{
+	unsigned int n = ring_room(t->sc.len), sent;
+	u64 before = t->out.frames;
+	struct sender s;
+	bool all;
+
+	bench_sender(&t->b, &t->sc, &s, false);
+	/* A flow of its own, in the frames of a device that may be tun. */
+	s.frame.port = (u16)(FLOWS_PORT + t->senders);
+	t->out.ether = scenario_ether(&t->sc);
+	sent = sender_send_many(&s, n);
+	all = take(t, before + n);
+	ktap_ok(sent == n && all, "fresh frames flow: %llu of %u",
+		t->out.frames - before, n);
+	sender_close(&s);
+}
+
+static void run(struct test *t)
+{
+	if (through_qdisc(t))
+		t->extra = min(t->extra, qdisc_capacity(t->sc.qdisc, t->sc.len));
+	t->each = (t->sc.len + t->extra) / t->senders;
+	t->tried = (u64)t->each * t->senders;
+	flows_start(&t->out, t->senders + 1, scenario_ether(&t->sc),
+		    t->b.cookie);
+	if (t->tried <= t->sc.len)
+		ktap_bail("%llu frames are no more than the ring holds", t->tried);
+	ktap_plan(insists(t) ? 6 : 7);
+	fill(t);
+	check_filled(t);
+	drain(t);
+	ledger_figures(&t->l);
+	check_fresh(t);
+	intake_close(&t->in);
+}
+
+/*
+ * All at once with the reader. Two senders that find the queue running may both
+ * be after the last slot: the one that does not get it has to be refused.
+ */
+static void run_beside_reader(struct test *t)
+{
+	struct sender sum;
+
+	flows_start(&t->out, t->senders + 1, scenario_ether(&t->sc),
+		    t->b.cookie);
+	ktap_plan(4);
+	/* All the longer is a sender between its look at the ring and its slot. */
+	bpf_slow_filter(t->b.fd[0]);
+	intake_open(&t->in, t->b.fd[0], false, got_frame, t);
+	crew_start(&t->crew, t->each);
+	while (crew_working(&t->crew))
+		intake_some(&t->in, 1);
+	crew_end(&t->crew);
+	crew_count(&t->crew, &sum);
+	take(t, sum.count[SEND_OK]);
+	look(t);
+	ktap_ok(!t->l.driver_drops && !t->l.tx_dropped && !t->l.send_errors,
+		"none is dropped: %llu FULL_RING, %llu counted, %llu refused",
+		t->l.driver_drops, t->l.tx_dropped, t->l.enobufs);
+	ktap_ok(t->l.delivered == t->l.sent, "what was accepted comes out: %llu of %llu",
+		t->l.delivered, t->l.sent);
+	ktap_ok(!t->l.missing && !t->l.repeated && !t->l.foreign,
+		"each sender's frames once, in order: %llu missing, %llu repeated, %llu stray",
+		t->l.missing, t->l.repeated, t->l.foreign);
+	ledger_figures(&t->l);
+	check_fresh(t);
+	intake_close(&t->in);
+}
+
+int main(int argc, char **argv)
+{
+	struct test t = { .senders = 1, .extra = 40 };
+	const struct scenario_option extra[] = {
+		{ "senders", &t.senders, "at once (1)" },
+		{ "extra", &t.extra, "frames beyond the ring (40)" },
+		{ "beside-reader", &t.each, "instead: so many tries of each" },
+	};
+
+	t.producer = (enum producer)choice_take(&argc, argv, "producer",
+						producer_names, 0);
+	t.patched = choice_take(&argc, argv, "kernel", kernels, 1);
+	scenario_parse(&t.sc, argc, argv, extra, ARRAY_SIZE(extra));
+	scenario_need_one_queue(&t.sc);
+	if (!scenario_owns_queue(&t.sc) || !t.sc.len || !t.extra)
+		ktap_bail("tun or tap, with a ring and more than it holds");
+	netns_enter();
+	drops_start("FULL_RING");
+	bench_open(&t.b, &t.sc, "kst0");
+	ledger_begin(&t.b);
+	crew_open(&t.crew, t.producer, t.senders, &t.sc, &t.b);
+	if (t.each)
+		run_beside_reader(&t);
+	else
+		run(&t);
+	crew_close(&t.crew);
+	bench_close(&t.b);
+	drops_stop();
+	return ktap_status();
+}

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * XDP frames share the ring of a tap with those that the qdisc sends.
+ *
+ *   waits    XDP frames fill the ring under a running queue, and what comes
+ *            through the qdisc then waits there for a reader
+ *   refused  the same, with a frame past the qdisc
+ *   runs     XDP frames never stop the queue themselves
+ */
+#include <string.h>
+
+#include "choice.h"
+#include "crew.h"
+#include "drops.h"
+#include "intake.h"
+#include "ktap.h"
+#include "netdev.h"
+#include "qdisc.h"
+#include "ring.h"
+#include "stall.h"
+
+#define EXTRA 5
+
+enum part { PART_WAITS, PART_REFUSED, PART_RUNS };
+
+static const char * const parts[] = { "waits", "refused", "runs", NULL };
+
+/* The flows, by their number. */
+enum origin { FROM_XDP, FROM_QDISC, FROM_BYPASS, FLOWS };
+
+struct test {
+	struct scenario sc;
+	struct bench b;
+	struct crew xdp;
+	struct sender qdisc;
+	struct flows out;
+	struct intake in;
+	u64 xdp_after;	/* XDP frames that came after one of the qdisc */
+};
+
+static void got_frame(void *arg, const void *buf, size_t len)
+{
+	struct test *t = arg;
+	u64 before = t->out.tally[FROM_XDP].frames;
+
+	flows_frame(&t->out, buf, len);
+	if (t->out.tally[FROM_QDISC].frames)
+		t->xdp_after += t->out.tally[FROM_XDP].frames - before;
+}
+
+/* How many of them the driver counts as dropped. */
+static u64 xdp_send(struct test *t, unsigned int n)
+{
+	struct netdev_stats before, after;
+
+	netdev_stats(t->b.dev, &before);
+	crew_start(&t->xdp, n);
+	crew_end(&t->xdp);
+	netdev_stats(t->b.dev, &after);
+	return after.tx_dropped - before.tx_dropped;
+}
+
+static u64 held(const struct test *t)
+{
+	struct qdisc_stats st;
+
+	qdisc_read(t->b.dev, &st);
+	return st.qlen;
+}
+
+/* Read on for @more frames, and say how many came. */
+static unsigned int take(struct test *t, unsigned int more)
+{
+	u64 before = t->out.frames, want = before + more;
+	struct stall st;
+
+	/* vhost lets go again: what it had taken would leave room. */
+	intake_open(&t->in, t->b.fd[0], t->sc.reader == READER_VHOST,
+		    got_frame, t);
+	stall_start(&st, t->sc.stall_ms);
+	while (t->out.frames < want && !stall_over(&st)) {
+		intake_some(&t->in, stall_left_ms(&st));
+		stall_note(&st, t->out.frames);
+	}
+	intake_close(&t->in);
+	return (unsigned int)(t->out.frames - before);
+}
+
+static bool once_in_order(const struct test *t, enum origin from, u64 n)
+{
+	const struct tally *ta = &t->out.tally[from];
+
+	return ta->frames == n && !ta->repeated && !t->out.stray;
+}
+
+static void check_flows(struct test *t)
+{
+	unsigned int n = ring_room(t->sc.len);
+	unsigned int sent = sender_send_many(&t->qdisc, n);
+	unsigned int got = take(t, n);
+
+	ktap_ok(sent == n && got == n, "fresh frames flow: %u of %u", got, n);
+}
+
+static void test_waits(struct test *t)
+{
+	unsigned int len = t->sc.len, all = len + EXTRA, sent, got;
+	struct netdev_stats dev;
+	u64 lost, drops;
+
+	ktap_plan(8);
+	lost = xdp_send(t, len);
+	sent = sender_send_many(&t->qdisc, EXTRA);
+	netdev_stats(t->b.dev, &dev);
+	ktap_ok(!lost && sent == EXTRA && !drops_count() && !dev.tx_dropped,
+		"none is dropped: %u accepted, %llu FULL_RING, %llu counted",
+		sent, drops_count(), dev.tx_dropped);
+	ktap_ok(held(t) == EXTRA, "they wait in the qdisc: %llu of %d", held(t),
+		EXTRA);
+	lost = xdp_send(t, EXTRA);
+	ktap_ok(lost == EXTRA, "XDP frames are dropped all the same: %llu of %d",
+		lost, EXTRA);
+	/* What was dropped, right or wrong, nobody need wait for. */
+	got = take(t, all - (unsigned int)drops_count());
+	ktap_ok(got == all, "the reader gets all that waits: %u of %u", got, all);
+	ktap_ok(once_in_order(t, FROM_XDP, len) && !t->xdp_after &&
+		once_in_order(t, FROM_QDISC, EXTRA),
+		"each of them once, those of the qdisc last: %llu and %llu, %llu late",
+		t->out.tally[FROM_XDP].frames, t->out.tally[FROM_QDISC].frames,
+		t->xdp_after);
+	check_flows(t);
+
+	/* Now it is the qdisc's frames that fill it, and stop the queue. */
+	drops = drops_count();
+	sent = sender_send_many(&t->qdisc, all);
+	lost = xdp_send(t, EXTRA);
+	drops = drops_count() - drops;
+	ktap_ok(sent == all && lost == EXTRA && !drops,
+		"a stopped queue keeps its own, XDP loses: %u sent, %llu and %llu dropped",
+		sent, lost, drops);
+	got = take(t, all - (unsigned int)drops);
+	ktap_ok(got == all, "and the reader gets them: %u of %u", got, all);
+}
+
+static void test_refused(struct test *t)
+{
+	unsigned int len = t->sc.len, got;
+	struct netdev_stats dev;
+	enum send_result res;
+	struct sender s;
+
+	ktap_plan(4);
+	xdp_send(t, len);
+	bench_sender(&t->b, &t->sc, &s, true);
+	s.frame.port = FLOWS_PORT + FROM_BYPASS;
+	res = sender_send(&s);
+	netdev_stats(t->b.dev, &dev);
+	ktap_ok(res == SEND_NOBUFS, "past the qdisc it is refused");
+	ktap_ok(!drops_count() && !dev.tx_dropped,
+		"and not dropped: %llu FULL_RING, %llu counted", drops_count(),
+		dev.tx_dropped);
+	got = take(t, len);
+	ktap_ok(got == len && once_in_order(t, FROM_XDP, len),
+		"the reader gets what there is: %u of %u", got, len);
+	sender_close(&s);
+	check_flows(t);
+}
+
+static void test_runs(struct test *t)
+{
+	bool holds = qdisc_holds(t->sc.qdisc);
+	unsigned int len = t->sc.len, got;
+	enum send_result res;
+	u64 lost, drops;
+
+	ktap_plan(6);
+	lost = len > 1 ? xdp_send(t, len - 1) : 0;
+	res = sender_send(&t->qdisc);
+	ktap_ok(!lost && res == SEND_OK && !held(t),
+		"with one slot left a frame goes in: %llu held", held(t));
+	lost = xdp_send(t, EXTRA);
+	ktap_ok(lost == EXTRA, "XDP frames beyond are counted: %llu of %d", lost,
+		EXTRA);
+	got = take(t, len);
+	ktap_ok(got == len, "the reader gets them: %u of %u", got, len);
+	lost = xdp_send(t, len + EXTRA);
+	drops = drops_count();
+	/* Only noqueue: with a qdisc that is what differs. */
+	res = holds ? SEND_NOBUFS : sender_send(&t->qdisc);
+	ktap_ok(lost == EXTRA && res == SEND_NOBUFS &&
+		drops_count() == drops + !holds,
+		"over a full ring noqueue drops: %llu of XDP, then %llu", lost,
+		drops_count() - drops);
+	got = take(t, len);
+	ktap_ok(got == len, "the reader gets the rest: %u of %u", got, len);
+	/* Nothing but XDP frames came since: who would have stopped it? */
+	check_flows(t);
+}
+
+int main(int argc, char **argv)
+{
+	struct test t = {};
+	enum part part = (enum part)choice_take(&argc, argv, "part", parts, 0);
+
+	scenario_parse(&t.sc, argc, argv, NULL, 0);
+	scenario_need_one_queue(&t.sc);
+	if (t.sc.dev != DEV_TAP || !t.sc.len ||
+	    (part != PART_RUNS && !qdisc_holds(t.sc.qdisc)))
+		ktap_bail("a tap with a ring, and a qdisc for something to wait in");
+	netns_enter();
+	drops_start("FULL_RING");
+	bench_open(&t.b, &t.sc, "kst0");
+	crew_open(&t.xdp, PRODUCER_XDP, 1, &t.sc, &t.b);
+	bench_sender(&t.b, &t.sc, &t.qdisc, false);
+	t.qdisc.frame.port = FLOWS_PORT + FROM_QDISC;
+	flows_start(&t.out, FLOWS, true, t.b.cookie);
+	if (part == PART_WAITS)
+		test_waits(&t);
+	else if (part == PART_REFUSED)
+		test_refused(&t);
+	else
+		test_runs(&t);
+	sender_close(&t.qdisc);
+	crew_close(&t.xdp);
+	bench_close(&t.b);
+	drops_stop();
+	return ktap_status();
+}
