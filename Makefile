@@ -16,6 +16,7 @@ help:
 	@echo 'make test          lint, types, the tests of the plugin, then the series in its default size'
 	@echo 'make test-full  every combination of scenarios, not a covering choice'
 	@echo 'make test-mutants  every mutant of the series must be killed by a test'
+	@echo 'make test-designs  each fault of the posted designs must show in a test'
 	@echo 'make setup         install what is missing, nothing else'
 	@echo 'make clean         remove what these made here; the cache folder stays'
 
@@ -50,8 +51,12 @@ test-full: setup
 test-mutants: setup
 	.venv/bin/python tools/mutants.py $(TREE) $(PYTEST_ARGS)
 
+test-designs: setup
+	.venv/bin/python tools/designs.py $(TREE) $(PYTEST_ARGS)
+
 clean:
 	rm -rf report .venv .pytest_cache .mypy_cache .ruff_cache
 	$(MAKE) -C kselftests clean
 
-.PHONY: help setup run series test lint test-plugin checkpatch test-full test-mutants clean
+.PHONY: help setup run series test lint test-plugin checkpatch test-full test-mutants \
+	test-designs clean
