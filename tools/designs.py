@@ -3,8 +3,9 @@
 Usage: designs.py TREE [PYTEST OPTION ...]
 
 patches/designs/NAME is a series of its own. Its file `faults` says what is wrong with it: a line
-for each fault, with a word that names it, a part of the node ids of the cases that show it, and
-pytest options if those cases need a run of their own, such as another kernel config.
+for each fault, with a word that names it, what the node ids of the cases that show it have in them
+(parts with commas between), and pytest options if those cases need a run of their own, such as
+another kernel config.
 """
 
 from __future__ import annotations
@@ -22,11 +23,15 @@ RED = ("broken", "unfixed", "regressed")
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault, the part of a node id that names the cases for it, and the run they need."""
+    """A fault, what the node ids of the cases that show it contain, and the run they need."""
 
     name: str
-    cases: str
+    parts: tuple[str, ...]
     options: tuple[str, ...]
+
+    def shown_by(self, case: str) -> bool:
+        """Tell whether a red case of this name shows the fault."""
+        return all(part in case for part in self.parts)
 
 
 class NotJudged(Exception):
@@ -61,10 +66,10 @@ def _judge(design: Path, tree: str, options: list[str]) -> int:
         print(f"  {shlex.join(extra) or 'all tests'}: {sentence}", flush=True)
         red.update(found)
         for fault in here:
-            named = [case for case in found if fault.cases in case]
+            named = [case for case in found if fault.shown_by(case)]
             explained.update(named)
             missed += not named
-            what = f"{len(named):3} cases, such as {named[0]}" if named else fault.cases
+            what = f"{len(named):3} cases, such as {named[0]}" if named else "none"
             print(f"  {'named ' if named else 'MISSED'} {fault.name:24} {what}", flush=True)
     for case in sorted(red - explained):
         print(f"  also red: {case}", flush=True)
@@ -74,7 +79,11 @@ def _judge(design: Path, tree: str, options: list[str]) -> int:
 def _faults(path: Path) -> list[Fault]:
     lines = (line.partition("#")[0].split(None, 2) for line in path.read_text().splitlines())
     return [
-        Fault(words[0], words[1], tuple(shlex.split(words[2])) if len(words) > 2 else ())
+        Fault(
+            words[0],
+            tuple(words[1].split(",")),
+            tuple(shlex.split(words[2])) if len(words) > 2 else (),
+        )
         for words in lines
         if words
     ]

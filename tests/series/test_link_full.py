@@ -9,7 +9,9 @@ from .matrix import DEVICES, READERS
 
 
 @pytest.mark.kernel_case("fixes", reason="what finds the ring full is dropped")
-@pytest.mark.kernel_program("link_full --dev {dev} --reader {reader} --qdisc {qdisc} --len {length}")
+@pytest.mark.kernel_program(
+    "link_full --dev {dev} --reader {reader} --qdisc {qdisc} --len {length}"
+)
 @pytest.mark.scenarios(
     dev=DEVICES, reader=READERS, qdisc=("fq_codel", "pfifo_fast"), length=(1, 16, 64)
 )
