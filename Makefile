@@ -22,6 +22,7 @@ help:
 	@echo 'make test-full  every combination of scenarios, not a covering choice'
 	@echo 'make soak          senders and readers in parallel on small rings, SOAK_MINUTES=10'
 	@echo 'make test-mutants  every mutant of the series must be killed by a test'
+	@echo 'make test-designs  each fault of the posted designs must show in a test'
 	@echo 'make setup         install what is missing, nothing else'
 	@echo 'make clean         remove what these made here; the cache folder stays'
 
@@ -61,8 +62,12 @@ soak: setup
 test-mutants: setup
 	.venv/bin/python tools/mutants.py $(TREE) $(MUTANTS) $(PYTEST_ARGS)
 
+test-designs: setup
+	.venv/bin/python tools/designs.py $(TREE) $(PYTEST_ARGS)
+
 clean:
 	rm -rf report .venv .pytest_cache .mypy_cache .ruff_cache
 	$(MAKE) -C kselftests clean
 
-.PHONY: help setup run series test lint test-plugin checkpatch test-full soak test-mutants clean
+.PHONY: help setup run series test lint test-plugin checkpatch test-full soak test-mutants \
+	test-designs clean

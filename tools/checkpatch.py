@@ -22,6 +22,7 @@ def main() -> int:
     base = ["perl", str(tree / "scripts/checkpatch.pl"), f"--root={tree}", "--strict"]
     base += ["--terse", "--no-summary"]
     patches = sorted((TOP / "patches").glob("[0-9]*.patch"))
+    patches += sorted((TOP / "patches/designs").glob("*/[0-9]*.patch"))
     folders = ("kselftests", "plugin/kseries/agent", "tests/series/ptr_ring")
     ours = sorted(path for folder in folders for path in (TOP / folder).glob("**/*.[ch]"))
     failed = False

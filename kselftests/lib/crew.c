@@ -33,6 +33,9 @@ const char * const producer_names[] = {
 	"packet", "bypass", "udp", "pktgen", "pktgen_queue", "xdp", NULL,
 };
 
+/* Timers of each sender that goes past the qdisc. */
+#define CREW_JITTER 3
+
 static bool is_pktgen(const struct crew *c)
 {
 	return c->kind == PRODUCER_PKTGEN || c->kind == PRODUCER_PKTGEN_QUEUE;
@@ -255,7 +258,7 @@ static void *work(void *arg)
 	cpu_pin(cpu[m->nr % n]);
 	/* Nobody but the driver keeps these from each other. */
 	if (c->kind == PRODUCER_BYPASS)
-		jitter_start(&jt, &rnd);
+		jitter_start(&jt, &rnd, CREW_JITTER);
 	pthread_barrier_wait(&c->start);
 	for (i = 0; i < c->each; i++) {
 		if (c->kind == PRODUCER_UDP)

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A file that is detached keeps the number of the queue it had, which by then
+ * is another file's. vhost-net gives frames back to it nevertheless, and they
+ * can be read. Whoever reads them makes room in a ring that no queue belongs
+ * to: the queue of that number is full and must stay as it is.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "drops.h"
+#include "ktap.h"
+#include "netdev.h"
+#include "reader.h"
+#include "scenario.h"
+#include "stall.h"
+#include "vhost.h"
+
+#define EXTRA 10
+#define FIRST_PORT 43000
+#define PORTS 64
+
+struct stale {
+	struct scenario sc;
+	struct bench bench;
+	struct sender sender;
+	struct tally seen;	/* by a packet tap, on the way to the driver */
+	struct tally out;
+};
+
+static void nonblock(int fd)
+{
+	if (fcntl(fd, F_SETFL, O_NONBLOCK))
+		ktap_bail("O_NONBLOCK: %s", strerror(errno));
+}
+
+static unsigned int read_all(int fd, struct tally *t)
+{
+	unsigned int n = 0;
+	char buf[FRAME_MAX];
+	ssize_t len;
+
+	while ((len = read(fd, buf, sizeof(buf))) >= 0) {
+		if (t)
+			tally_frame(t, buf, (size_t)len);
+		n++;
+	}
+	if (errno != EAGAIN)
+		ktap_bail("read: %s", strerror(errno));
+	return n;
+}
+
+/* Send until a frame has come out of the first queue, and stay on its port. */
+static void find_port(struct stale *sl)
+{
+	struct pollfd pfd[2];
+	unsigned int i, port;
+	struct stall st;
+
+	for (port = 0; port < PORTS; port++) {
+		sl->sender.frame.port = (u16)(FIRST_PORT + port);
+		if (sender_send(&sl->sender) != SEND_OK)
+			ktap_bail("send: %s", strerror(sl->sender.error));
+		for (i = 0; i < 2; i++) {
+			pfd[i].fd = sl->bench.fd[i];
+			pfd[i].events = POLLIN;
+		}
+		stall_start(&st, sl->sc.stall_ms);
+		while (!poll(pfd, 2, stall_left_ms(&st)))
+			if (stall_over(&st))
+				ktap_bail("a frame does not come out");
+		if (read_all(sl->bench.fd[0], NULL))
+			return;
+		read_all(sl->bench.fd[1], NULL);
+	}
+	ktap_bail("no port leads to the first queue");
+}
+
+/* Leave frames in the ring of a file that has no queue any more. */
+static void leave_frames(struct stale *sl)
+{
+	struct reader vhost;
+
+	sender_send_many(&sl->sender, sl->sc.len);
+	reader_open(&vhost, READER_VHOST, sl->bench.fd[0], &sl->out,
+		    sl->sc.stall_ms);
+	reader_start(&vhost);
+	/* With the first frame it has all the others, too. */
+	if (reader_take(&vhost, 1) != 1)
+		ktap_bail("vhost delivers nothing");
+	tuntap_queue(sl->bench.fd[0], false);
+	vhost_detach(vhost.vhost);
+	reader_close(&vhost);
+	/* Opened for vhost, it blocks. */
+	nonblock(sl->bench.fd[0]);
+}
+
+/* A wake by a thread is carried out by ksoftirqd, which needs its CPU. */
+static void let_softirqs_run(void)
+{
+	const struct timespec tick = { .tv_nsec = 5000000 };
+
+	nanosleep(&tick, NULL);
+}
+
+static void stale(struct stale *sl)
+{
+	struct listener tap;
+	unsigned int got;
+	u64 drops;
+
+	find_port(sl);
+	tally_start(&sl->out, scenario_ether(&sl->sc), sl->bench.cookie);
+	leave_frames(sl);
+	/* One queue is left, and it has the number of the one that went. */
+	tally_start(&sl->out, scenario_ether(&sl->sc), sl->bench.cookie);
+	tally_start(&sl->seen, scenario_ether(&sl->sc), sl->bench.cookie);
+	sl->sender.frame.seq = 0;
+	sender_send_many(&sl->sender, sl->sc.len + EXTRA);
+	drops = drops_count();
+	listener_open(&tap, sl->bench.dev, scenario_ether(&sl->sc));
+
+	got = read_all(sl->bench.fd[0], NULL);
+	if (!got)
+		ktap_bail("the detached file holds no frame");
+	let_softirqs_run();
+	listener_collect(&tap, &sl->seen);
+	if (!ktap_ok(!sl->seen.frames && drops_count() == drops,
+		     "a full queue does not notice a reader that has none"))
+		ktap_diag("%u read, then %llu handed to the driver, %llu dropped",
+			  got, (unsigned long long)sl->seen.frames,
+			  (unsigned long long)(drops_count() - drops));
+
+	read_all(sl->bench.fd[1], &sl->out);
+	let_softirqs_run();
+	read_all(sl->bench.fd[1], &sl->out);
+	ktap_ok(sl->out.frames >= sl->sc.len && !sl->out.missing &&
+		!sl->out.repeated, "its own reader gets its frames, in order");
+	listener_close(&tap);
+}
+
+int main(int argc, char **argv)
+{
+	struct stale sl = {};
+
+	scenario_parse(&sl.sc, argc, argv, NULL, 0);
+	/* Shorter than 32: each frame that is read makes room. */
+	if (!scenario_owns_queue(&sl.sc) || sl.sc.len < 2 || sl.sc.len > 31)
+		ktap_bail("stale_index takes tun or tap, a length of 2 to 31");
+	sl.sc.queues = 2;
+	ktap_plan(2);
+	netns_enter();
+	bench_open(&sl.bench, &sl.sc, "stale0");
+	nonblock(sl.bench.fd[0]);
+	nonblock(sl.bench.fd[1]);
+	bench_sender(&sl.bench, &sl.sc, &sl.sender, false);
+	drops_start("FULL_RING");
+	stale(&sl);
+	drops_stop();
+	sender_close(&sl.sender);
+	bench_close(&sl.bench);
+	return ktap_status();
+}

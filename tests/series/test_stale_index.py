@@ -1,0 +1,15 @@
+"""A file without a queue keeps a queue's number; reading from it must wake nobody's queue."""
+
+from __future__ import annotations
+
+import pytest
+from kseries.run import Run
+
+from .matrix import DEVICES
+
+
+@pytest.mark.kernel_case("keeps", reason="a detached file's number is another file's by now")
+@pytest.mark.kernel_program("stale_index --dev {dev} --qdisc {qdisc} --len {length}")
+@pytest.mark.scenarios(dev=DEVICES, qdisc=("fq_codel", "pfifo_fast"), length=(2, 16))
+def test_stale_index(kernel_run: Run, dev: str, qdisc: str, length: int) -> None:
+    kernel_run.check()
