@@ -8,13 +8,17 @@ SERIES ?= patches
 # More options for pytest, such as PYTEST_ARGS="-n 2 -k vhost".
 PYTEST_ARGS ?=
 
+LOCKDEP_TESTS := wake_after_consume or reconfigure or vhost_release or resize_race or macvtap or soak
+
 PYTEST := .venv/bin/pytest
 KERNEL = --kernel-tree=$(TREE) --kernel-series=$(SERIES)
 
 help:
 	@echo 'make run           judge the bundled series on real kernels, stock against patched'
-	@echo 'make test          lint, types, the tests of the plugin, then the series in its default size'
+	@echo 'make test          lint, types, the tests of the plugin, then the series in its default size,'
+	@echo '                   and some of it on a kernel with lockdep'
 	@echo 'make test-full  every combination of scenarios, not a covering choice'
+	@echo 'make test-debug    the default size on kernels that look for bugs in memory and for races'
 	@echo 'make test-mutants  every mutant of the series must be killed by a test'
 	@echo 'make setup         install what is missing, nothing else'
 	@echo 'make clean         remove what these made here; the cache folder stays'
@@ -30,7 +34,7 @@ series:
 	$(PYTEST) tests/series $(KERNEL) $(PYTEST_ARGS)
 
 test: lint test-plugin
-	@$(MAKE) --no-print-directory series checkpatch
+	@$(MAKE) --no-print-directory series test-lockdep checkpatch
 
 lint: setup
 	.venv/bin/ruff check
@@ -47,6 +51,18 @@ checkpatch: setup
 test-full: setup
 	$(PYTEST) tests/series $(KERNEL) --full-matrix $(PYTEST_ARGS)
 
+# A kernel that looks for bugs says nothing of cost. Each has a report of its own.
+debug-kernel = $(PYTEST) tests/series $(KERNEL) --kernel-config=$(1) --kernel-report=report/$(1) \
+	-m 'not throughput' $(2) $(PYTEST_ARGS)
+
+# What takes the locks of the ring and the queue in every way there is.
+test-lockdep: setup
+	$(call debug-kernel,lockdep,-k '$(LOCKDEP_TESTS)')
+
+test-debug: setup
+	$(call debug-kernel,debug)
+	$(call debug-kernel,kcsan)
+
 test-mutants: setup
 	.venv/bin/python tools/mutants.py $(TREE) $(PYTEST_ARGS)
 
@@ -54,4 +70,5 @@ clean:
 	rm -rf report .venv .pytest_cache .mypy_cache .ruff_cache
 	$(MAKE) -C kselftests clean
 
-.PHONY: help setup run series test lint test-plugin checkpatch test-full test-mutants clean
+.PHONY: help setup run series test lint test-plugin checkpatch test-full test-lockdep test-debug \
+	test-mutants clean

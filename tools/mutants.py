@@ -3,12 +3,15 @@
 Usage: mutants.py TREE [PYTEST OPTION ...]
 
 Each patches/mutants/NAME.patch is put on top of the series in a folder of its own, and the
-tests of the series run on it as on any other. A mutant that comes out good has survived.
+tests of the series run on it as on any other: those of its line "# Tests:" where it has one, with
+the --kernel-config of its line "# Config:". A mutant that comes out good has survived.
 """
 
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -42,7 +45,11 @@ def _judge(mutant: Path, tree: str, options: list[str]) -> tuple[str, str]:
         with (series / "series").open("a") as order:
             order.write(f"{mutant.name}\n")
         report = TOP / "report/mutants" / mutant.stem
-        command = [sys.executable, "-m", "pytest", "tests/series", f"--kernel-tree={tree}"]
+        header = dict(re.findall(r"^# (\w+): (.*)$", mutant.read_text(), re.M))
+        command = [sys.executable, "-m", "pytest", f"--kernel-tree={tree}"]
+        command += shlex.split(header.get("Tests", "tests/series"))
+        if "Config" in header:
+            command += [f"--kernel-config={header['Config']}"]
         command += [f"--kernel-series={series}", f"--kernel-report={report}", *options]
         log = report.with_suffix(".log")
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -54,9 +61,10 @@ def _judge(mutant: Path, tree: str, options: list[str]) -> tuple[str, str]:
             return "broken", f"exit status {status}, no verdict: {log}"
     if verdict["good"]:
         return "SURVIVED", f"see {log}"
-    if verdict["infra_only"] or verdict["findings"]:
+    found = {finding["kind"] for finding in verdict["findings"]}
+    if verdict["infra_only"] or found - {"leak"}:
         return "broken", verdict["sentence"]
-    tests: dict[str, int] = {}
+    tests = {"a look for leaks": 1} if found else {}
     for case in verdict["cases"]:
         if case["verdict"] in ("broken", "unfixed", "regressed"):
             name = case["name"].rpartition("::")[2].partition("[")[0]

@@ -22,12 +22,11 @@ from pathlib import Path
 
 import pexpect
 
-from . import console, initramfs
+from . import console, initramfs, needs
 from .build import Image
 from .errors import GuestCrashed, InfraError, UsageProblem, tail
 from .lane import Lane, qemu_arguments, qemu_version
 
-MEMORY = "512M"
 CPUS = 2
 # Wall seconds to the agent's first word: 2 to 5 where measured, by TCG on two busy cores 20.
 BOOT_DEADLINE_S = 120.0
@@ -39,6 +38,9 @@ _LAST_WORDS_S = 1.0
 # How long virtme-ng may take to clean up after its QEMU, in wall seconds.
 _VNG_END_S = 5.0
 _BATCH_LINE = re.compile(r"@kseries (.*)")
+# What the agent itself does instead of a program, and the guest seconds it may take.
+_FIND_LEAKS = "@leaks"
+_FIND_LEAKS_S = 300
 
 
 @dataclass
@@ -69,6 +71,7 @@ class Guest:
         self.console_log = folder / f"console-{label}.log"
         self.scanner = console.Scanner()
         self.alive = False
+        self.needs = needs.of_config(image.config.read_text())
         self._qemu_log = folder / f"qemu-{label}.log"
         self._initramfs = root
         self._private = Path(tempfile.mkdtemp(prefix="kseries-"))  # short: it names a socket
@@ -121,6 +124,24 @@ class Guest:
                 break  # crashed: the rest did not run
         return rans
 
+    def part(self) -> list[console.Splat]:
+        """Return what a live guest still has to say: late splats, and leaks if it can find them.
+
+        Raises InfraError when it should find leaks and cannot.
+        """
+        if not self.needs.leaks:
+            seen = len(self.scanner.splats)
+            while not self._ended and self._pump(0):
+                pass
+            return self.scanner.splats[seen:]
+        ran = self.run([_FIND_LEAKS], _FIND_LEAKS_S * 1000)
+        if ran.ended is None or ran.ended.number or ran.ended.how != "exit":
+            said = "\n".join(f"    {line}" for line in ran.lines[-5:])
+            raise InfraError(f"{self.image.kernel} kernel: no word of its leaks\n{said}")
+        # The kernel's own line on the console only says how many there are.
+        late = [splat for splat in ran.splats if splat.kind != "leak"]
+        return late + console.leaks(ran.lines)
+
     def close(self) -> None:
         """End the guest: QEMU by its pid, then virtme-ng, which ends by itself after QEMU."""
         self.alive = False
@@ -158,7 +179,7 @@ class Guest:
         # On a busy host an emulated timer can miss the kernel's own check of it, and then stands
         # still for a minute: no_timer_check.
         words = ["console=ttyS0", "nokaslr", "no_timer_check", "rdinit=/init"]
-        words += [f"loglevel={7 if verbose else 5}"]
+        words += [f"loglevel={7 if verbose else 5}", *self.needs.words]
         if exact:
             # virtme-ng's second console answers in the host's time, and QEMU's seed is another at
             # each boot.
@@ -175,7 +196,11 @@ class Guest:
         # puts a random name on the kernel's command line, which seeds the kernel's random numbers.
         command += [] if exact else ["--root", str(empty)]
         command += ["--disable-microvm", "--disable-monitor", "--cpus", str(CPUS)]
-        command += ["--memory", MEMORY, *([] if self.lane is Lane.KVM else ["--disable-kvm"])]
+        command += [
+            "--memory",
+            f"{self.needs.memory_mib}M",
+            *([] if self.lane is Lane.KVM else ["--disable-kvm"]),
+        ]
         command += ["--append", " ".join(words)]
         command += ["--qemu-opts=" + " ".join(qemu + ([] if exact else port))]
         environment = os.environ | {"TERM": "dumb"}

@@ -13,11 +13,14 @@ from .collection import case_of, is_half, kernel_of, kind_of
 from .errors import GuestCrashed, GuestTestFailed
 from .fixtures import RUN
 from .run import Run
+from .session import KEY
 from .throughput import INSTRUCTIONS_PER_PACKET, Comparison, Threshold, compare
 from .verdict import PATCHED, STOCK, Half, Kind, Outcome
 
 # The attribute of a test report that carries a half to the controller, as plain data.
 ATTRIBUTE = "kseries_half"
+# What an xdist worker's guests said last, in what the worker sends when it ends.
+LAST_WORDS = "kseries_last_words"
 
 
 class Halves:
@@ -48,6 +51,12 @@ class Halves:
             item.stash[COMPARISON] = comparison
             if comparison.word == "regressed":
                 run.fail(describe(comparison))
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """In an xdist worker: send what its guests still had to say."""
+        output = getattr(session.config, "workeroutput", None)
+        if output is not None:
+            output[LAST_WORDS] = session.config.stash[KEY].part()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
