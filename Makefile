@@ -8,7 +8,9 @@ SERIES ?= patches
 # More options for pytest, such as PYTEST_ARGS="-n 2 -k vhost".
 PYTEST_ARGS ?=
 
-LOCKDEP_TESTS := wake_after_consume or reconfigure or vhost_release or resize_race or macvtap or soak
+LOCKDEP_TESTS := resize_race or vhost_release and tap or soak and read and (1 or 4) \
+	or reconfigure and fq_codel and (full or move or delete) or macvtap and 31 and 3 \
+	or wake_after_consume and fq_codel and 2
 
 PYTEST := .venv/bin/pytest
 KERNEL = --kernel-tree=$(TREE) --kernel-series=$(SERIES)
