@@ -12,15 +12,20 @@ PYTEST_ARGS ?=
 SOAK_MINUTES ?= 10
 SOAK_SEED ?= random
 SOAK_CPUS ?= 4
+LOCKDEP_TESTS := resize_race or vhost_release and tap or soak and read and (1 or 4) \
+	or reconfigure and fq_codel and (full or move or delete) or macvtap and 31 and 3 \
+	or wake_after_consume and fq_codel and 2
 
 PYTEST := .venv/bin/pytest
 KERNEL = --kernel-tree=$(TREE) --kernel-series=$(SERIES)
 
 help:
 	@echo 'make run           judge the bundled series on real kernels, stock against patched'
-	@echo 'make test          lint, types, the tests of the plugin, then the series in its default size'
+	@echo 'make test          lint, types, the tests of the plugin, then the series in its default size,'
+	@echo '                   and some of it on a kernel with lockdep'
 	@echo 'make test-full  every combination of scenarios, not a covering choice'
 	@echo 'make soak          senders and readers in parallel on small rings, SOAK_MINUTES=10'
+	@echo 'make test-debug    the default size on kernels that look for bugs in memory and for races'
 	@echo 'make test-mutants  every mutant of the series must be killed by a test'
 	@echo 'make test-designs  each fault of the posted designs must show in a test'
 	@echo 'make setup         install what is missing, nothing else'
@@ -37,7 +42,7 @@ series:
 	$(PYTEST) tests/series $(KERNEL) $(PYTEST_ARGS)
 
 test: lint test-plugin
-	@$(MAKE) --no-print-directory series checkpatch
+	@$(MAKE) --no-print-directory series test-lockdep checkpatch
 
 lint: setup
 	.venv/bin/ruff check
@@ -58,6 +63,17 @@ test-full: setup
 soak: setup
 	$(PYTEST) tests/series/test_soak.py $(KERNEL) --kernel-cpus=$(SOAK_CPUS) \
 		--soak-minutes=$(SOAK_MINUTES) --soak-seed=$(SOAK_SEED) $(PYTEST_ARGS)
+# A kernel that looks for bugs says nothing of cost. Each has a report of its own.
+debug-kernel = $(PYTEST) tests/series $(KERNEL) --kernel-config=$(1) --kernel-report=report/$(1) \
+	-m 'not throughput' $(2) $(PYTEST_ARGS)
+
+# What takes the locks of the ring and the queue in every way there is.
+test-lockdep: setup
+	$(call debug-kernel,lockdep,-k '$(LOCKDEP_TESTS)')
+
+test-debug: setup
+	$(call debug-kernel,debug)
+	$(call debug-kernel,kcsan)
 
 test-mutants: setup
 	.venv/bin/python tools/mutants.py $(TREE) $(MUTANTS) $(PYTEST_ARGS)
@@ -69,5 +85,5 @@ clean:
 	rm -rf report .venv .pytest_cache .mypy_cache .ruff_cache
 	$(MAKE) -C kselftests clean
 
-.PHONY: help setup run series test lint test-plugin checkpatch test-full soak test-mutants \
-	test-designs clean
+.PHONY: help setup run series test lint test-plugin checkpatch test-full soak test-lockdep test-debug \
+	test-mutants test-designs clean

@@ -154,6 +154,8 @@ class Builder:
             "KBUILD_BUILD_VERSION": "1",
             "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970",
             "CCACHE_DIR": str(cache.root() / "ccache"),
+            # Objects of another config are in another folder, and many are the same all the same.
+            "CCACHE_NOHASHDIR": "1",
             "LC_ALL": "C",
         }
         for name in (

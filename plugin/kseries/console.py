@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,12 +58,16 @@ FATAL = frozenset({"panic", "oops", "soft lockup", "hard lockup"})
 # complaint or put the task to sleep come first in every trace of its kind, and tell nothing.
 _SIGNATURE_DEPTH = 3
 _REPORTERS = re.compile(
-    r"dump_stack|show_stack|print_|panic$|__warn|report_bug|check_noncircular|check_prev_add"
+    r"kmem_cache_alloc|(?:__)?kmalloc|__do_kmalloc|kmemleak_|slab_post_alloc|dump_stack|show_stack|print_|panic$|__warn|report_bug|check_noncircular|check_prev_add"
     r"|validate_chain|(?:__)?lock_acquire|lock_release|lockdep_|mark_(?:lock|usage)|__might_"
     r"|(?:__)?schedule|(?:__)?kasan_|__asan_|kcsan_|__tsan_|(?:__)?ubsan_|spin_(?:bug|dump)"
     r"|_raw_(?:spin|read|write)_|(?:__)?mutex_(?:un)?lock"
 )
 _LONGEST_SPLAT = 80  # lines
+# A race has two places, named in its title in an order of their own; which of the two traces comes
+# first is chance.
+_RACE = re.compile(r"BUG: KCSAN: \S+ in ([\w.]+)(?: / ([\w.]+))?")
+_LEAK = "unreferenced object "
 
 
 @dataclass
@@ -77,7 +82,9 @@ class Splat:
     @property
     def signature(self) -> tuple[str, ...]:
         """Kind and top functions: two splats with the same signature are the same complaint."""
-        names = [name.partition(".")[0] for name in self.functions]  # no .cold, no .isra.0
+        race = _RACE.match(self.title)
+        functions = filter(None, race.groups()) if race else self.functions
+        names = [name.partition(".")[0] for name in functions]  # no .cold, no .isra.0
         telling = [name for name in names if not _REPORTERS.match(name)]
         return (self.kind, *telling[:_SIGNATURE_DEPTH])
 
@@ -124,6 +131,26 @@ def _same_event(current: Splat, kind: str) -> bool:
     return kind == current.kind == "oops"
 
 
+def leaks(lines: Iterable[str]) -> list[Splat]:
+    """Read what kmemleak has in its file: a splat for each object that nothing refers to."""
+    found: list[Splat] = []
+    for line in lines:
+        if line.startswith(_LEAK):
+            found.append(Splat("leak", line.strip()))
+        if found:
+            found[-1].lines.append(line)
+            if match := _FUNCTION.search(line):
+                found[-1].functions.append(match[1])
+    return found
+
+
+def decode_lines(lines: Sequence[str], vmlinux: Path, src: Path) -> list[str]:
+    """Return lines of a trace with file and line at each address, or as they are."""
+    text = "".join(f"{line}\n" for line in lines).encode()
+    decoded = _decoded(text, vmlinux, src)
+    return decoded.decode(errors="replace").splitlines() if decoded else list(lines)
+
+
 def decode(log: Path, vmlinux: Path, src: Path) -> Path:
     """Write a console log with file and line at each address of its traces, beside the log.
 
@@ -131,18 +158,26 @@ def decode(log: Path, vmlinux: Path, src: Path) -> Path:
     cannot be done: a trace without lines is better than none.
     """
     decoded = log.with_suffix(".decoded.log")
-    script = src / "scripts/decode_stacktrace.sh"
     try:
-        with log.open("rb") as given, decoded.open("wb") as out:
-            subprocess.run(
-                ["bash", str(script), str(vmlinux), str(src)],
-                stdin=given,
-                stdout=out,
-                stderr=subprocess.DEVNULL,
-                check=True,
-                timeout=120,
-            )
-    except (OSError, subprocess.SubprocessError):
-        decoded.unlink(missing_ok=True)
+        text = _decoded(log.read_bytes(), vmlinux, src)
+        if text is None:
+            return log
+        decoded.write_bytes(text)
+    except OSError:
         return log
     return decoded
+
+
+def _decoded(text: bytes, vmlinux: Path, src: Path) -> bytes | None:
+    script = src / "scripts/decode_stacktrace.sh"
+    try:
+        done = subprocess.run(
+            ["bash", str(script), str(vmlinux), str(src)],
+            input=text,
+            capture_output=True,
+            check=True,
+            timeout=120,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout

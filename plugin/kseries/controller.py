@@ -5,14 +5,14 @@ from __future__ import annotations
 import shlex
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from .collection import LEFT_OUT, case_of, is_half
 from .errors import KseriesError, SeriesFinding, UsageProblem
-from .halves import ATTRIBUTE, from_report
+from .halves import ATTRIBUTE, LAST_WORDS, from_report
 from .lane import Lane, qemu_version
 from .progress import OnTerminal
 from .report import REPORTS, terminal
@@ -66,6 +66,12 @@ class Controller:
         """Give both halves of a case to the same worker."""
         return ByCase(config, log)
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: object) -> None:
+        """Take what an xdist worker's guests said last."""
+        output = getattr(node, "workeroutput", None) or {}
+        self._add_last_words(output.get(LAST_WORDS, ()))
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Gather the halves; a later phase (an error in the teardown) outranks an earlier one."""
         data = getattr(report, ATTRIBUTE, None)
@@ -75,6 +81,8 @@ class Controller:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Make the verdict, write every report of it, and let it set the exit status."""
+        if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            self._add_last_words(self._session.part())
         self._session.close()
         usage = exitstatus in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR)
         ran_nothing = not self._halves and not self._findings
@@ -96,6 +104,10 @@ class Controller:
             terminal.print_summary(
                 self._verdict, terminalreporter, self._session.settings.report, verbose=verbose
             )
+
+    def _add_last_words(self, findings: Iterable[tuple[str, str]]) -> None:
+        known = {(finding.kind, finding.message) for finding in self._findings}
+        self._findings += [Finding(*f) for f in map(tuple, findings) if f not in known]
 
     def _done(self, step: Callable[[], None]) -> bool:
         """Take a step of the session; what stops it is a usage error or becomes a finding."""

@@ -23,12 +23,11 @@ from pathlib import Path
 
 import pexpect
 
-from . import console, initramfs, insns
+from . import console, initramfs, insns, needs
 from .build import Image
 from .errors import GuestCrashed, InfraError, UsageProblem, tail
 from .lane import Lane, qemu_arguments, qemu_version
 
-MEMORY = "512M"
 # What a guest has unless told otherwise, and what base.config allows.
 CPUS = 2
 MOST_CPUS = 8
@@ -42,6 +41,9 @@ _LAST_WORDS_S = 1.0
 # How long virtme-ng may take to clean up after its QEMU, in wall seconds.
 _VNG_END_S = 5.0
 _BATCH_LINE = re.compile(r"@kseries (.*)")
+# What the agent itself does instead of a program, and the guest seconds it may take.
+_FIND_LEAKS = "@leaks"
+_FIND_LEAKS_S = 300
 
 
 @dataclass
@@ -87,6 +89,7 @@ class Guest:
         self.console_log = folder / f"console-{label}.log"
         self.scanner = console.Scanner()
         self.alive = False
+        self.needs = needs.of_config(image.config.read_text())
         self._qemu_log = folder / f"qemu-{label}.log"
         self._initramfs = root
         self._private = Path(tempfile.mkdtemp(prefix="kseries-"))  # short: it names a socket
@@ -104,12 +107,13 @@ class Guest:
         Raises GuestCrashed when the kernel dies, InfraError when the machinery does.
         """
         self._spawn(verbose=verbose)
+        deadline_s *= self.needs.patience
         self._wait(lambda: any(e.startswith("hello ") for e in self._events), deadline_s, "booting")
         self._events.clear()
         self.alive = True
 
     def run(self, argv: Sequence[str], deadline_ms: int) -> Ran:
-        """Run a program, at most `deadline_ms` of guest time.
+        """Run a program, at most `deadline_ms` of guest time, more on a kernel that is slow.
 
         A fatal splat ends the guest and stands in the result; so does a hang. Raises InfraError
         when QEMU dies of itself.
@@ -118,6 +122,7 @@ class Guest:
         _must_be_words(argv)
         self._runs += 1
         name = str(self._runs)
+        deadline_ms *= self.needs.patience
         self._port.sendall(f"run {name} {deadline_ms} {' '.join(argv)}\n".encode())
         return self._collect(name, argv)
 
@@ -143,6 +148,25 @@ class Guest:
             for ran, blocks in zip(rans, counted, strict=True):
                 ran.functions = symbols.by_function(blocks)
         return rans
+
+    def part(self) -> list[console.Splat]:
+        """Return what a live guest still has to say: late splats, and leaks if it can find them.
+
+        Raises InfraError when it should find leaks and cannot.
+        """
+        if not self.needs.leaks:
+            seen = len(self.scanner.splats)
+            while not self._ended and self._pump(0):
+                pass
+            return self.scanner.splats[seen:]
+        ran = self.run([_FIND_LEAKS], _FIND_LEAKS_S * 1000)
+        fatal = any(splat.fatal for splat in ran.splats)
+        if not fatal and (not ran.ended or (ran.ended.how, ran.ended.number) != ("exit", 0)):
+            said = "\n".join(f"    {line}" for line in ran.lines[-5:])
+            raise InfraError(f"{self.image.kernel} kernel: no word of its leaks\n{said}")
+        # The kernel's own line on the console only says how many there are.
+        late = [splat for splat in ran.splats if splat.kind != "leak"]
+        return late + console.leaks(ran.lines)
 
     def close(self) -> None:
         """End the guest: QEMU by its pid, then virtme-ng, which ends by itself after QEMU."""
@@ -181,7 +205,7 @@ class Guest:
         # On a busy host an emulated timer can miss the kernel's own check of it, and then stands
         # still for a minute: no_timer_check.
         words = ["console=ttyS0", "nokaslr", "no_timer_check", "rdinit=/init"]
-        words += [f"loglevel={7 if verbose else 5}"]
+        words += [f"loglevel={7 if verbose else 5}", *self.needs.words]
         if exact:
             # virtme-ng's second console answers in the host's time, and QEMU's seed is another at
             # each boot.
@@ -192,11 +216,13 @@ class Guest:
             # usual way was half of a case's time (median 209 ms against 97 ms).
             words += ["rcupdate.rcu_expedited=1"]
             # Below a program's deadline, so that the kernel's own detectors speak first.
-            words += ["sysctl.kernel.hung_task_timeout_secs=15", "watchdog_thresh=8"]
+            words += [f"sysctl.kernel.hung_task_timeout_secs={15 * self.needs.patience}"]
+            words += ["watchdog_thresh=8"]
         # An empty root, for a guest that mounts none anyway.
         command = [vng, "--run", str(self.image.bzimage), "--force-9p", "--root", str(empty)]
         command += ["--disable-microvm", "--disable-monitor", "--cpus", str(self._cpus)]
-        command += ["--memory", MEMORY, *([] if self.lane is Lane.KVM else ["--disable-kvm"])]
+        command += ["--memory", f"{self.needs.memory_mib}M"]
+        command += [] if self.lane is Lane.KVM else ["--disable-kvm"]
         line = " ".join(words)
         command += ["--append", line]
         if exact:

@@ -13,6 +13,7 @@ from .collection import case_of, is_half, kernel_of, kind_of
 from .errors import GuestCrashed, GuestTestFailed
 from .fixtures import RUN
 from .run import Run
+from .session import KEY
 from .throughput import (
     INSTRUCTIONS_PER_PACKET,
     Comparison,
@@ -28,6 +29,8 @@ from .verdict import PATCHED, STOCK, Half, Kind, Outcome
 ATTRIBUTE = "kseries_half"
 # A line is no place for more.
 _FUNCTIONS_SHOWN = 4
+# What an xdist worker's guests said last, in what the worker sends when it ends.
+LAST_WORDS = "kseries_last_words"
 
 
 class Halves:
@@ -62,6 +65,12 @@ class Halves:
             item.stash[COMPARISON] = comparison
             if comparison.word == "regressed":
                 run.fail(describe(comparison))
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """In an xdist worker: send what its guests still had to say."""
+        output = getattr(session.config, "workeroutput", None)
+        if output is not None:
+            output[LAST_WORDS] = session.config.stash[KEY].part()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(

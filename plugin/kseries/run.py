@@ -13,7 +13,6 @@ from .guest import Guest, Ran
 from .lane import NS_PER_INSTRUCTION
 from .session import KernelSession
 from .throughput import INSTRUCTIONS_PER_PACKET
-from .verdict import STOCK
 
 # Exit statuses of the contract in docs/writing-tests.md; 4 for skip is kselftest's.
 _SKIPPED, _BAILED_OUT = 4, 2
@@ -120,11 +119,12 @@ def _judged(session: KernelSession, guest: Guest, rans: Sequence[Ran]) -> Run:
         guest_ms=sum(ran.ended.guest_ms for ran in rans if ran.ended),
         splats=[splat for ran in rans for splat in ran.splats],
     )
-    new = _counting(session, kernel, run.splats)
+    new = session.counting(kernel, run.splats)
     if new:
         log = session.decoded(guest)
         run.console_log = str(log)
-        run.crash = GuestCrashed(_splat_message(run, new[0]), kernel=kernel, kind=new[0].kind)
+        message = _splat_message(run, new[0], session.decoded_trace(guest, new[0]))
+        run.crash = GuestCrashed(message, kernel=kernel, kind=new[0].kind)
         return run
     for ran, report in zip(rans, reports, strict=True):
         run.crash = run.crash or _hang(run, ran)
@@ -132,22 +132,11 @@ def _judged(session: KernelSession, guest: Guest, rans: Sequence[Ran]) -> Run:
     return run
 
 
-def _counting(
-    session: KernelSession, kernel: str, splats: Sequence[console.Splat]
-) -> list[console.Splat]:
-    """Return the splats that count: on patched, those that stock did not show in this worker."""
-    session.ran_splats[kernel].update(splat.signature for splat in splats)
-    if kernel == STOCK:
-        return list(splats)
-    known = session.ran_splats[STOCK]
-    return [s for s in splats if s.fatal or s.signature not in known]
-
-
-def _splat_message(run: Run, splat: console.Splat) -> str:
-    trace = "\n".join(f"    {line}" for line in splat.lines[:25])
+def _splat_message(run: Run, splat: console.Splat, lines: Sequence[str]) -> str:
+    trace = "\n".join(f"    {line}" for line in lines)
     return (
         f"{run.kernel} kernel, {splat.kind} while running {run.command}: {splat.title}\n{trace}\n"
-        f"    whole console: {run.console_log}"
+        f"    signature: {', '.join(splat.signature)}\n    whole console: {run.console_log}"
     )
 
 

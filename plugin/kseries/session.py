@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import shutil
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
 import pytest
 
-from . import cache, initramfs, series, source, tree
+from . import allowed, cache, initramfs, series, source, tree
 from .build import Builder, Image, compiler
-from .console import decode
-from .errors import DoesNotBoot, GuestCrashed, InfraError, UsageProblem
+from .console import Splat, decode, decode_lines
+from .errors import DoesNotBoot, GuestCrashed, InfraError, KseriesError, UsageProblem
 from .guest import Guest, Ran
 from .lane import Lane, choose, qemu_version
 from .progress import Progress
@@ -42,7 +44,7 @@ class KernelSession:
         self._measured: dict[str, dict[str, tuple[list[Ran], Guest]]] = {}
         # By kernel and node id, what is to be measured; see Collection.
         self.plan: dict[str, dict[str, list[list[str]]]] = {name: {} for name in KERNELS}
-        self.ran_splats: dict[str, set[tuple[str, ...]]] = {name: set() for name in KERNELS}
+        self._splats: dict[str, set[tuple[str, ...]]] = {name: set() for name in KERNELS}
 
     @cached_property
     def source(self) -> Source:
@@ -78,6 +80,11 @@ class KernelSession:
         """The lane of functional cases, and why."""
         return choose(self.settings.lane, self._probe_kvm)
 
+    @cached_property
+    def allowed(self) -> tuple[allowed.Allowed, ...]:
+        """What the project knows its kernels to complain of."""
+        return allowed.load(self.settings.allowed) if self.settings.allowed else ()
+
     def check(self) -> None:
         """Find bad options, missing tools and patches that do not apply, before anything long."""
         missing = [name for name in _TOOLS if shutil.which(name) is None]
@@ -89,9 +96,7 @@ class KernelSession:
         qemu_version()
         compiler()
         cache.need_space()
-        for fragment in self.settings.fragments:
-            if not fragment.is_file():
-                raise UsageProblem(f"--kernel-config={fragment}: no such config fragment")
+        _ = self.allowed
         tree.patched_files(self.source.root, self.series)
 
     def prepare(self) -> None:
@@ -155,6 +160,54 @@ class KernelSession:
         if nodeid not in done:  # a crash came before it; the plan is spent
             return self.measured(kernel, nodeid, commands)
         return done[nodeid]
+
+    def counting(self, kernel: str, splats: Sequence[Splat]) -> list[Splat]:
+        """Return what counts: on patched, what stock did not show in this worker."""
+        self._splats[kernel].update(splat.signature for splat in splats)
+        splats, _ = allowed.split(splats, self.allowed, datetime.date.today())
+        if kernel == STOCK:
+            return list(splats)
+        return [s for s in splats if s.fatal or s.signature not in self._splats[STOCK]]
+
+    def part(self) -> list[tuple[str, str]]:
+        """Hear what the live guests still have to say, and end them: findings (kind, message).
+
+        On patched that is what complaints came after the last program, and, where the kernel has
+        kmemleak, what was leaked. What stock has to say only tells what is known.
+        """
+        findings: list[tuple[str, str]] = []
+        for name, guest in sorted(self._guests.items(), reverse=True):  # stock first
+            if not guest.alive:
+                continue
+            if guest.needs.leaks:
+                self.progress.step(f"looking for leaks on {name}")
+            try:
+                new = self.counting(name, guest.part())
+            except KseriesError as error:
+                findings.append(("infra", str(error)))
+                continue
+            if name == PATCHED:
+                findings += self._last_words(guest, new)
+        self.close()
+        return findings
+
+    def _last_words(self, guest: Guest, splats: Sequence[Splat]) -> list[tuple[str, str]]:
+        alike: dict[tuple[str, ...], list[Splat]] = {}
+        for splat in splats:
+            alike.setdefault(splat.signature, []).append(splat)
+        findings = []
+        for first, *more in alike.values():
+            trace = "\n".join(f"    {line}" for line in self.decoded_trace(guest, first))
+            times = f", {len(more) + 1} times" if more else ""
+            said = f"{guest.image.kernel} kernel, {first.kind} found at the end{times}"
+            findings.append(
+                (first.kind, f"{said}: {first.title}\n{trace}\n    console: {guest.console_log}")
+            )
+        return findings
+
+    def decoded_trace(self, guest: Guest, splat: Splat) -> list[str]:
+        """Return the lines of a splat with file and line at each address."""
+        return decode_lines(splat.lines, guest.image.vmlinux, self.tree.src)
 
     def decoded(self, guest: Guest) -> Path:
         """Return a guest's console log with its traces decoded."""

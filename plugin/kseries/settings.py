@@ -11,6 +11,8 @@ from .errors import UsageProblem
 from .guest import CPUS, MOST_CPUS
 
 LANES = ("auto", "kvm", "tcg", "exact")
+# Config fragments that come with the plugin, by their file's name.
+_CONFIGS = Path(__file__).parent / "configs"
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,25 @@ class Settings:
     fragments: tuple[Path, ...]
     report: Path
     programs: tuple[Path, ...]
+    allowed: Path | None = None
+
+
+def config_names() -> list[str]:
+    """Return the names of the config fragments that come with the plugin."""
+    return sorted(path.stem for path in _CONFIGS.glob("*.config"))
+
+
+def _fragment(word: str, base: Path) -> Path:
+    """Find the fragment that a word of `--kernel-config` means: a name goes before a file."""
+    if word in config_names():
+        return _CONFIGS / f"{word}.config"
+    path = base / Path(word).expanduser()
+    if not path.is_file():
+        raise UsageProblem(
+            f"--kernel-config={word}: no such config fragment: {path.resolve()} is no file, and the"
+            f" names are {', '.join(config_names())}"
+        )
+    return path
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -55,8 +76,9 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--kernel-config",
         action="append",
-        metavar="FRAGMENT",
-        help="config fragment merged over the project's own; may be repeated",
+        metavar="NAME|FILE",
+        help="config fragment merged over the project's own: a file, or one of"
+        f" {', '.join(config_names())}, which are kernels that look for bugs; may be repeated",
     )
     group.addoption("--kernel-report", metavar="DIR", help="where reports go (default: report/)")
     parser.addini("kseries_tree", "default of --kernel-tree")
@@ -64,6 +86,7 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("kseries_lane", "default of --kernel-lane", default="auto")
     parser.addini("kseries_cpus", "default of --kernel-cpus", default=str(CPUS))
     parser.addini("kseries_config", "config fragments of the project's tests", type="args")
+    parser.addini("kseries_allowed", "file of complaints of a kernel that are known and allowed")
     parser.addini("kseries_report", "default of --kernel-report", default="report")
     parser.addini(
         "kseries_programs", "folders with a Makefile whose programs go into the guest", "args"
@@ -96,8 +119,9 @@ def load(config: pytest.Config) -> Settings | None:
         name = "--kernel-cpus" if config.getoption("--kernel-cpus") else "kseries_cpus"
         raise UsageProblem(f"{name}={cpus}: a guest has 1 to {MOST_CPUS} CPUs")
     report, report_base = chosen("--kernel-report", "kseries_report")
-    fragments = [root / name for name in config.getini("kseries_config")]
-    fragments += [here / name for name in config.getoption("--kernel-config") or ()]
+    fragments = [_fragment(word, root) for word in config.getini("kseries_config")]
+    fragments += [_fragment(word, here) for word in config.getoption("--kernel-config") or ()]
+    known = str(config.getini("kseries_allowed") or "")
     return Settings(
         tree=tree,
         tree_base=tree_base,
@@ -108,4 +132,5 @@ def load(config: pytest.Config) -> Settings | None:
         fragments=tuple(fragments),
         report=(report_base / report).resolve(),
         programs=tuple((root / name).resolve() for name in config.getini("kseries_programs")),
+        allowed=(root / known).resolve() if known else None,
     )

@@ -14,6 +14,7 @@ from kseries.build import Image
 from kseries.errors import GuestCrashed
 from kseries.guest import Ended, Guest, Ran
 from kseries.lane import Lane
+from kseries.needs import Needs
 from kseries.session import KEY, KernelSession
 from kseries.verdict import KERNELS
 
@@ -164,7 +165,7 @@ class Replay:
     A program is called by its recording: "wake" replays ktap/wake.KERNEL.txt, "wake.stock" the one
     of stock on both kernels, "oops" ends the guest with console/oops.log; "wake|oops" is one for
     stock and another for patched. `changes` are figures to print otherwise, by kernel and name; a
-    figure "dead" is a kernel that does not boot.
+    figure "dead" is a kernel that does not boot, "leaks" one that says so at its end.
     """
 
     image: Image
@@ -172,6 +173,7 @@ class Replay:
     console_log: Path
     changes: dict[str, dict[str, int]] = field(default_factory=dict)
     alive: bool = False
+    needs: Needs = field(default_factory=Needs)
 
     def boot(self) -> None:
         kernel = self.image.kernel
@@ -206,6 +208,11 @@ class Replay:
             lines = [re.sub(rf"^(# figure {figure}) \d+", rf"\1 {value}", line) for line in lines]
         return Ran(tuple(argv), lines, end)
 
+    def part(self) -> list[console.Splat]:
+        if "leaks" not in self.changes.get(self.image.kernel, {}):
+            return []
+        return console.leaks((DATA / "console/kmemleak.txt").read_text().splitlines())
+
     def close(self) -> None:
         self.alive = False
 
@@ -237,6 +244,10 @@ class ReplayedSession(KernelSession):
 
     def decoded(self, guest: Guest) -> Path:
         return guest.console_log
+
+    def decoded_trace(self, guest: Guest, splat: console.Splat) -> list[str]:
+        del guest  # has no vmlinux to decode by
+        return splat.lines
 
 
 def install(config: pytest.Config, **changes: dict[str, int]) -> None:

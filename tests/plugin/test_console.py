@@ -29,6 +29,7 @@ RECORDED = {
         "BUG: sleeping function called from invalid context at Linux version 6.12.117",
     ),
     "lockdep": ("lockdep", "WARNING: bad unlock balance detected!"),
+    "lockdep-state": ("lockdep", "WARNING: inconsistent lock state"),
 }
 SYSCALL = ["x64_sys_call", "do_syscall_64", "entry_SYSCALL_64_after_hwframe"]
 
@@ -140,6 +141,9 @@ def test_who_reports_is_not_part_of_a_recorded_signature() -> None:
     (lockdep,) = _scan(_recorded("lockdep"))
     assert lockdep.functions[3:6] == ["lock_release", "__mutex_unlock_slowpath", "mutex_unlock"]
     assert lockdep.signature == ("lockdep", "__rtnl_unlock", "netdev_run_todo", "rtnl_unlock")
+    (state,) = _scan(_recorded("lockdep-state"))
+    assert state.signature == ("lockdep", "tun_wake_queue", "tun_do_read", "tun_chr_read_iter")
+    assert "</TASK>" in state.lines[-1]
     (sleep,) = _scan(_recorded("atomic-sleep"))
     assert sleep.signature[:3] == ("atomic sleep", "handle_softirqs", "irq_exit_rcu")
 

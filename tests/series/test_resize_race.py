@@ -1,0 +1,20 @@
+"""The ring may be replaced at any time: no look at the old one, no stall, no frame unaccounted."""
+
+from __future__ import annotations
+
+import pytest
+from kseries.run import Run
+
+
+@pytest.mark.kernel_case("keeps", reason="whatever a new ring destroys, the rest goes on")
+@pytest.mark.kernel_program(
+    "resize_race --dev {dev} --reader {reader} --qdisc {qdisc} --len {length}"
+)
+@pytest.mark.scenarios(
+    dev=("tun", "tap"),
+    reader=("read", "vhost"),
+    qdisc=("fq_codel", "pfifo_fast"),
+    length=(2, 16),
+)
+def test_resize_race(kernel_run: Run, dev: str, reader: str, qdisc: str, length: int) -> None:
+    kernel_run.check()
