@@ -54,7 +54,7 @@ static void *send_all(void *arg)
 	cpu_pin(ra->sender_cpu);
 	bench_sender(&ra->bench, &ra->sc, &s, false);
 	s.frame.port = FLOWS_PORT;
-	jitter_start(&jt, &rnd);
+	jitter_start(&jt, &rnd, 3);
 	/* The last ones go when nobody changes the ring any more. */
 	while (!shared_get(ra->stop) &&
 	       (ra->tried < ra->frames || shared_get(ra->resized) < ra->resizes)) {
