@@ -17,6 +17,7 @@ REASON = "frames wait in the qdisc and count against the sender's socket; stock 
 @pytest.mark.kernel_case("changes", reason=REASON)
 @pytest.mark.kernel_program(PROGRAM)
 @pytest.mark.scenarios(
+    crossed=("length", "via", "how"),
     dev=DEVICES,
     qdisc=("fq_codel", "pfifo_fast"),
     length=(16, 64),

@@ -13,6 +13,7 @@ from .matrix import DEVICES, READERS, Point
     "handed_back --dev {dev} --reader {reader} --qdisc {qdisc} --len {length} --how {how}"
 )
 @pytest.mark.scenarios(
+    crossed=("reader", "length", "how"),
     dev=DEVICES,
     reader=READERS,
     qdisc=("fq_codel", "pfifo_fast"),
@@ -36,6 +37,7 @@ def kind(point: Point) -> pytest.MarkDecorator:
     " --senders {senders} --way {way} --pace {pace}"
 )
 @pytest.mark.scenarios(
+    crossed=("qdisc", "length", "senders", "way"),
     kind=kind,
     dev=DEVICES,
     reader=("read", "vhost"),

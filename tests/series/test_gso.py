@@ -15,6 +15,7 @@ FIGURES = ("filled_drops", "driver_drops", "refused", "segments", "large")
     " --kind {proto} --offload {offload}"
 )
 @pytest.mark.scenarios(
+    crossed=("reader", "length", "proto", "offload"),
     kind=fixes_or_same("a segment that finds the ring full is dropped", FIGURES),
     dev=DEVICES,
     reader=("read", "vhost"),

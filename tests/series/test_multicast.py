@@ -16,6 +16,7 @@ PROGRAM = (
 @pytest.mark.kernel_case("fixes", reason="several senders at once are faster than one reader")
 @pytest.mark.kernel_program(PROGRAM)
 @pytest.mark.scenarios(
+    crossed=("to", "length", "senders"),
     to=("reader", "relay", "local"),
     dev=DEVICES,
     qdisc=("fq_codel", "pfifo_fast"),

@@ -16,6 +16,7 @@ HOLDING = ("fq_codel", "pfifo_fast")
 @pytest.mark.kernel_case("fixes", reason="the driver drops what the ring cannot hold")
 @pytest.mark.kernel_program(PROGRAM + " --producer {producer}", deadline_s=20)
 @pytest.mark.scenarios(
+    crossed=("producer", "length", "senders"),
     producer=("packet", "udp", "pktgen_queue"),
     dev=DEVICES,
     qdisc=HOLDING,
@@ -97,7 +98,12 @@ def xdp(point: Point) -> pytest.MarkDecorator:
     " --senders {senders}"
 )
 @pytest.mark.scenarios(
-    kind=xdp, reader=("read", "vhost"), qdisc=QDISCS, length=LENGTHS, senders=SENDERS
+    crossed=("qdisc", "length", "senders"),
+    kind=xdp,
+    reader=("read", "vhost"),
+    qdisc=QDISCS,
+    length=LENGTHS,
+    senders=SENDERS,
 )
 def test_xdp(kernel_run: Run, reader: str, qdisc: str, length: int, senders: int) -> None:
     kernel_run.check()

@@ -18,6 +18,7 @@ ACTIONS = (
     "reconfigure --dev {dev} --qdisc {qdisc} --len {length} --action {action} --state {state}"
 )
 @pytest.mark.scenarios(
+    crossed=("length", "action", "state"),
     dev=DEVICES,
     qdisc=("fq_codel", "pfifo_fast"),
     length=(8, 32, 64),
@@ -54,6 +55,7 @@ def test_vhost_release(kernel_run: Run, dev: str, qdisc: str, length: int, offer
     "reconfigure_busy --dev {dev} --qdisc {qdisc} --len {length} --action {action}"
 )
 @pytest.mark.scenarios(
+    crossed=("length", "action"),
     dev=DEVICES,
     qdisc=("fq_codel", "pfifo_fast"),
     length=(8, 64),

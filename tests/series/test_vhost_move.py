@@ -13,6 +13,7 @@ PROGRAM = "vhost_move --dev {dev} --to {to} --qdisc {qdisc} --len {length} --ext
 @pytest.mark.kernel_case("keeps", reason="a frame belongs to the device that it was sent to")
 @pytest.mark.kernel_program(PROGRAM)
 @pytest.mark.scenarios(
+    crossed=("dev", "to", "length", "extra"),
     dev=DEVICES,
     to=(*DEVICES, "macvtap"),
     qdisc=QDISCS,

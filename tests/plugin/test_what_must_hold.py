@@ -1,0 +1,44 @@
+"""docs/what-must-hold.md names tests and mutants that exist, for all the points there are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tools.mutants import PATCHES, Mutant, read_all
+
+TOP = Path(__file__).resolve().parents[2]
+ROWS = re.findall(
+    r"^\| (\d+) \|([^|]*)\|([^|]*)\|([^|]*)\|$",
+    (TOP / "docs/what-must-hold.md").read_text(),
+    re.M,
+)
+TESTS = {
+    name
+    for path in (TOP / "tests/series").glob("test_*.py")
+    for name in re.findall(r"^def (test_\w+)\(", path.read_text(), re.M)
+}
+MUTANTS = {mutant.name: mutant for mutant in read_all()}
+
+
+def test_every_point() -> None:
+    answered = re.findall(r"^(\d+)\. \*\*", (PATCHES / "README.md").read_text(), re.M)
+    assert [int(number) for number, *_ in ROWS] == [int(n) for n in answered] != []
+
+
+@pytest.mark.parametrize(("point", "tests", "edits"), [(r[0], r[2], r[3]) for r in ROWS])
+def test_what_it_names_exists(point: str, tests: str, edits: str) -> None:
+    named = set(re.findall(r"`(\w+)`", tests))
+    assert named
+    assert named <= TESTS, named - TESTS
+    mutants = set(re.findall(r"`([\w-]+)`", edits))
+    assert mutants == {name for name, m in MUTANTS.items() if int(point) in m.points}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS.values(), ids=lambda mutant: str(mutant.name))
+def test_mutant_names_its_tests(mutant: Mutant) -> None:
+    files = [word for word in mutant.tests if word.startswith("tests/")]
+    assert files
+    assert all((TOP / file).is_file() for file in files)
