@@ -51,6 +51,8 @@ static u64 lost(void)
 /* Under noqueue a refusal is the driver's drop, and counted as that. */
 static u64 sent(const struct run *x)
 {
+	if (run_has_backlog(x))
+		return x->s.count[SEND_OK];	/* a full qdisc refuses, too */
 	return x->s.count[SEND_OK] + x->s.count[SEND_NOBUFS];
 }
 

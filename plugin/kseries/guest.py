@@ -142,6 +142,7 @@ class Guest:
             rans.append(self._collect(None, argv))
             if self._child is None:
                 return rans  # crashed: the rest did not run
+        self._power_off()
         counted = insns.sections(self._private / "insns")
         if len(counted) == len(rans):  # each program set its pair of marks
             symbols = insns.Symbols(self.image.vmlinux)
@@ -360,6 +361,14 @@ class Guest:
             found = event(line.decode(errors="replace").rstrip("\r"))
             if found is not None:
                 self._events.append(found)
+
+    def _power_off(self) -> None:
+        """Read the console of a guest that ends by itself, to its last line."""
+        end = time.monotonic() + SILENCE_S
+        while not self._ended:
+            self._pump(0.2)
+            if time.monotonic() > end:
+                raise self._crash("hang", "does not power off")
 
     def _last_words(self) -> None:
         quiet_since = time.monotonic()
