@@ -8,22 +8,20 @@
 #define KSERIES_MARK_H
 
 /* nopl DISPLACEMENT(%rax,%rax), with "ks", then 'b' or 'e', as displacement. */
-#ifdef __x86_64__
-#define MARK(letter) \
-	__asm__ volatile(".byte 0x0f, 0x1f, 0x84, 0x00, 'k', 's', '" letter \
-			 "', 0" : : : "memory")
-#else
-#define MARK(letter) __asm__ volatile("" : : : "memory")
-#endif
-
 static inline void mark_begin(void)
 {
-	MARK("b");
+#ifdef __x86_64__
+	__asm__ volatile(".byte 0x0f, 0x1f, 0x84, 0x00, 'k', 's', 'b', 0"
+			 : : : "memory");
+#endif
 }
 
 static inline void mark_end(void)
 {
-	MARK("e");
+#ifdef __x86_64__
+	__asm__ volatile(".byte 0x0f, 0x1f, 0x84, 0x00, 'k', 's', 'e', 0"
+			 : : : "memory");
+#endif
 }
 
 #endif

@@ -29,23 +29,24 @@ _PROBE_S = 20.0
 @once
 def plugin() -> Path | None:
     """Compile the plugin for the QEMU here; None where that QEMU takes no plugins."""
-    source = resources.files("kseries").joinpath("agent/insns.c").read_bytes()
+    agent = Path(str(resources.files("kseries").joinpath("agent")))
+    source, header = (agent / "insns.c"), (agent / "qemu-plugin.h")
     found = re.search(r"version (\d+)\.", qemu_version())
     # QEMU 9 raised the oldest version that it accepts.
     version = 2 if found and int(found[1]) >= 9 else 1
-    key = hashlib.sha256(source + f"{compiler()}{qemu_version()}".encode()).hexdigest()[:16]
+    content = source.read_bytes() + header.read_bytes()
+    key = hashlib.sha256(content + f"{compiler()}{qemu_version()}".encode()).hexdigest()[:16]
     library = cache.root() / "agent" / f"{key}.so"
     refused = library.with_suffix(".refused")
     with cache.locked("agent"), cache.disk_errors("compiling QEMU's plugin"):
         if not library.is_file() and not refused.is_file():
             library.parent.mkdir(exist_ok=True)
             part = library.with_suffix(".new")
-            command = ["gcc", "-x", "c", "-shared", "-fPIC", "-O2", "-fvisibility=hidden"]
-            command += [f"-DPLUGIN_VERSION={version}", "-o", str(part), "-"]
-            done = subprocess.run(command, input=source, capture_output=True)
+            command = ["gcc", "-shared", "-fPIC", "-O2", "-Wall", "-fvisibility=hidden"]
+            command += [f"-DPLUGIN_VERSION={version}", "-o", str(part), str(source)]
+            done = subprocess.run(command, capture_output=True, text=True)
             if done.returncode:
-                said = done.stderr.decode(errors="replace")[-800:]
-                raise InfraError(f"QEMU's plugin does not compile:\n{said}")
+                raise InfraError(f"QEMU's plugin does not compile:\n{done.stderr[-800:]}")
             part.replace(library if _loads(part) else refused)
     return library if library.is_file() else None
 

@@ -9,10 +9,6 @@
  * "ADDRESS INSTRUCTIONS" for each kernel block that ran, and "user N" for all
  * that ran outside the kernel. For single-threaded emulation only: there are
  * no locks here.
- *
- * QEMU's header is not in every distribution, hence the declarations; they are
- * those of docs/devel/tcg-plugins in QEMU's source, the same since 4.2 but for
- * qemu_plugin_insn_data(), which fills a buffer since 9.1.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,37 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "qemu-plugin.h"
+
 #define EXPORT __attribute__((visibility("default")))
-
-typedef uint64_t qemu_plugin_id_t;
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-
-struct qemu_info {
-	const char *target_name;
-	struct {
-		int min;
-		int cur;
-	} version;
-};
-
-typedef void (*translated_fn)(qemu_plugin_id_t id, struct qemu_plugin_tb *tb);
-typedef void (*executed_fn)(unsigned int vcpu, void *arg);
-
-void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id,
-					   translated_fn fn);
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb,
-					  executed_fn fn, int flags, void *arg);
-void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
-					    executed_fn fn, int flags,
-					    void *arg);
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
-struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb,
-						 size_t idx);
-size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
-uintptr_t qemu_plugin_insn_data(const struct qemu_plugin_insn *insn, void *buf,
-				size_t len);
 
 #ifndef PLUGIN_VERSION
 #define PLUGIN_VERSION 1
@@ -58,16 +26,16 @@ uintptr_t qemu_plugin_insn_data(const struct qemu_plugin_insn *insn, void *buf,
 EXPORT int qemu_plugin_version = PLUGIN_VERSION;
 
 #define DATA_FILLS_BUFFER 3
-#define KERNEL (1ULL << 63)
+#define KERNEL 0x8000000000000000ULL
 /* A long no-operation whose displacement is "ksb" or "kse" and a zero. */
 #define MARK_SIZE 8
-static const uint8_t mark[] = { 0x0f, 0x1f, 0x84, 0x00, 'k', 's' };
+static const u8 mark[] = { 0x0f, 0x1f, 0x84, 0x00, 'k', 's' };
 
 struct block {
 	struct block *next;
-	uint64_t address;
-	uint64_t insns;
-	uint64_t runs;
+	u64 address;
+	u64 insns;
+	u64 runs;
 };
 
 static struct block *blocks;
@@ -123,7 +91,7 @@ static void ran_user(unsigned int vcpu, void *arg)
 
 static void look_for_mark(struct qemu_plugin_insn *insn)
 {
-	uint8_t data[MARK_SIZE] = {};
+	u8 data[MARK_SIZE] = {};
 	uintptr_t got;
 
 	if (qemu_plugin_insn_size(insn) != MARK_SIZE)
@@ -139,7 +107,7 @@ static void look_for_mark(struct qemu_plugin_insn *insn)
 
 static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
-	uint64_t address = qemu_plugin_tb_vaddr(tb);
+	u64 address = qemu_plugin_tb_vaddr(tb);
 	size_t i, n = qemu_plugin_tb_n_insns(tb);
 	struct block *b;
 
