@@ -88,7 +88,7 @@ def test_the_light_one_is_part_of_the_heavy_one() -> None:
 def test_what_they_need(name: str, memory: int, patience: int, leaks: bool) -> None:
     needed = needs.of_config((CONFIGS / f"{name}.config").read_text())
     assert (needed.memory_mib, needed.patience, needed.leaks) == (memory, patience, leaks)
-    assert needed.words == (("kasan_multi_shot",) if name == "debug" else ())
+    assert needed.words == (("kasan_multi_shot", "no5lvl") if name == "debug" else ())
 
 
 def test_an_option_that_is_off_needs_nothing() -> None:
