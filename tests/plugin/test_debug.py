@@ -131,7 +131,7 @@ def test_lines_decode_one_by_one(tmp_path: Path) -> None:
     assert decode_lines(["f+0x1/0x2"], tmp_path / "vmlinux", tmp_path) == ["f+0x1/0x2"]
     script.parent.mkdir()
     script.write_text('sed "s,^,$1 $2 ,"\n')
-    decoded = decode_lines(["f+0x1/0x2", "g"], tmp_path / "vmlinux", tmp_path)
+    decoded = decode_lines(["f+0x1/0x2", "Code: 90 <c3>", "g"], tmp_path / "vmlinux", tmp_path)
     assert decoded == [f"{tmp_path}/vmlinux {tmp_path} {line}" for line in ("f+0x1/0x2", "g")]
 
 
