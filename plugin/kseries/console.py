@@ -146,7 +146,8 @@ def leaks(lines: Iterable[str]) -> list[Splat]:
 
 def decode_lines(lines: Sequence[str], vmlinux: Path, src: Path) -> list[str]:
     """Return lines of a trace with file and line at each address, or as they are."""
-    text = "".join(f"{line}\n" for line in lines).encode()
+    # The bytes around an address would come back disassembled, some forty lines of it.
+    text = "".join(f"{line}\n" for line in lines if not line.startswith("Code: ")).encode()
     decoded = _decoded(text, vmlinux, src)
     return decoded.decode(errors="replace").splitlines() if decoded else list(lines)
 

@@ -88,7 +88,7 @@ def test_the_light_one_is_part_of_the_heavy_one() -> None:
 def test_what_they_need(name: str, memory: int, patience: int, leaks: bool) -> None:
     needed = needs.of_config((CONFIGS / f"{name}.config").read_text())
     assert (needed.memory_mib, needed.patience, needed.leaks) == (memory, patience, leaks)
-    assert needed.words == (("kasan_multi_shot",) if name == "debug" else ())
+    assert needed.words == (("kasan_multi_shot", "no5lvl") if name == "debug" else ())
 
 
 def test_an_option_that_is_off_needs_nothing() -> None:
@@ -131,7 +131,7 @@ def test_lines_decode_one_by_one(tmp_path: Path) -> None:
     assert decode_lines(["f+0x1/0x2"], tmp_path / "vmlinux", tmp_path) == ["f+0x1/0x2"]
     script.parent.mkdir()
     script.write_text('sed "s,^,$1 $2 ,"\n')
-    decoded = decode_lines(["f+0x1/0x2", "g"], tmp_path / "vmlinux", tmp_path)
+    decoded = decode_lines(["f+0x1/0x2", "Code: 90 <c3>", "g"], tmp_path / "vmlinux", tmp_path)
     assert decoded == [f"{tmp_path}/vmlinux {tmp_path} {line}" for line in ("f+0x1/0x2", "g")]
 
 
