@@ -13,7 +13,7 @@ from kseries.run import Run
 )
 @pytest.mark.kernel_program("stuck_reader --what self --len {length} --on {kernel}")
 @pytest.mark.parametrize("length", [1, 16])
-def test_own_reader(kernel_run: Run, length: int) -> None:
+def test_waits_for_itself(kernel_run: Run, length: int) -> None:
     kernel_run.check()
 
 
