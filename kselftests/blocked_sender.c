@@ -167,11 +167,14 @@ static void run_signal(struct blocked *bl)
 	check_fresh(bl);
 }
 
-/* The error of the first send after the one that was blocked. */
+/*
+ * The error of the first send after the one that was blocked. EINVAL is the
+ * route's, for a source address that went with the device.
+ */
 static bool gone(int error)
 {
 	return error == ENXIO || error == ENODEV || error == ENETDOWN ||
-	       error == ENETUNREACH;
+	       error == ENETUNREACH || error == EINVAL;
 }
 
 static void run_delete(struct blocked *bl)
