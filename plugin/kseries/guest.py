@@ -10,11 +10,9 @@ import contextlib
 import os
 import re
 import selectors
-import shlex
 import shutil
 import signal
 import socket
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -23,10 +21,10 @@ from pathlib import Path
 
 import pexpect
 
-from . import console, initramfs, insns, needs
+from . import console, initramfs, insns, launch, needs
 from .build import Image
 from .errors import GuestCrashed, InfraError, UsageProblem, tail
-from .lane import Lane, qemu_arguments, qemu_version
+from .lane import Lane
 
 # What a guest has unless told otherwise, and what base.config allows.
 CPUS = 2
@@ -188,59 +186,11 @@ class Guest:
         shutil.rmtree(self._private, ignore_errors=True)
 
     def _spawn(self, *, verbose: bool = False) -> None:
-        qemu_version()  # a missing QEMU is said before virtme-ng says it its own way
-        vng = _tool("vng")
-        empty = self._private / "root"
-        empty.mkdir()
-        port = ["-device", "virtio-serial-pci"]
-        port += ["-chardev", f"socket,id=kseries,path={self._private}/port,server=on,wait=off"]
-        port += ["-device", "virtserialport,chardev=kseries,name=kseries"]
-        exact = self.lane is Lane.EXACT
-        qemu = [
-            *qemu_arguments(self.lane),
-            "-no-reboot",
-            "-pidfile",
-            f"{self._private}/pid",
-            "-initrd",
-            str(self._initramfs),
-        ]
-        # On a busy host an emulated timer can miss the kernel's own check of it, and then stands
-        # still for a minute: no_timer_check.
-        words = [f"console=ttyS{1 if exact else 0}", "nokaslr", "no_timer_check", "rdinit=/init"]
-        words += [f"loglevel={7 if verbose else 5}", *self.needs.words]
-        if exact:
-            # virtme-ng's second console answers in the host's time, and QEMU's seed is another at
-            # each boot.
-            words += ["initcall_blacklist=virtio_console_init"]
-            words += ["random.trust_bootloader=off", "random.trust_cpu=off"]
-        else:
-            # Each case takes down its device and namespace: waiting for those grace periods the
-            # usual way was half of a case's time (median 209 ms against 97 ms).
-            words += ["rcupdate.rcu_expedited=1"]
-            # Below a program's deadline, so that the kernel's own detectors speak first.
-            words += [f"sysctl.kernel.hung_task_timeout_secs={15 * self.needs.patience}"]
-            words += ["watchdog_thresh=8"]
-        # An empty root, for a guest that mounts none anyway.
-        command = [vng, "--run", str(self.image.bzimage), "--force-9p", "--root", str(empty)]
-        command += ["--disable-microvm", "--disable-monitor", "--cpus", str(self._cpus)]
-        command += ["--memory", f"{self.needs.memory_mib}M"]
-        command += [] if self.lane is Lane.KVM else ["--disable-kvm"]
-        line = " ".join(words)
-        command += ["--append", line]
-        if exact:
-            # The kernel's random numbers are seeded with its command line, and virtme-ng puts
-            # paths, limits of the host and a random name on it. QEMU takes the last one given.
-            qemu += ["-append", shlex.quote(line)]
-            # A file takes each character at once. The terminal behind the first serial port does
-            # not when its reader is slow, and the guest would see that.
-            qemu += ["-serial", f"file:{self._private}/console"]
-            counter = insns.plugin()
-            qemu += insns.arguments(counter, self._private / "insns") if counter else []
-        else:
-            qemu += port
-        command += ["--qemu-opts=" + " ".join(qemu)]
+        command = launch.command(
+            self.image, self.lane, self._cpus, self._initramfs, self._private, verbose=verbose
+        )
         environment = os.environ | {"TERM": "dumb"}
-        environment["PATH"] = f"{Path(vng).parent}:{environment.get('PATH', '')}"
+        environment["PATH"] = f"{Path(command[0]).parent}:{environment.get('PATH', '')}"
         self.console_log.parent.mkdir(parents=True, exist_ok=True)
         self.console_log.write_text("")  # an earlier run's log may have this name
         self._child = pexpect.spawn(
@@ -429,12 +379,3 @@ def _must_be_words(argv: Sequence[str]) -> None:
 def _batch_event(line: str) -> str | None:
     found = _BATCH_LINE.search(line)
     return found[1] if found else None
-
-
-def _tool(name: str) -> str:
-    """Find a program of our own Python environment, or on the PATH."""
-    beside = Path(sys.executable).parent / name
-    found = str(beside) if beside.is_file() else shutil.which(name)
-    if found is None:
-        raise UsageProblem(f"{name} is missing: pip install virtme-ng (make setup does it)")
-    return found

@@ -1,0 +1,84 @@
+"""The command that starts a guest: virtme-ng, and what QEMU and the kernel are told besides."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+from . import insns, needs
+from .build import Image
+from .errors import UsageProblem
+from .lane import Lane, qemu_arguments, qemu_version
+
+
+def command(
+    image: Image, lane: Lane, cpus: int, initramfs: Path, private: Path, *, verbose: bool
+) -> list[str]:
+    """Return the command; QEMU's files lie in `private`: pid, port, console, insns.
+
+    Raises UsageProblem where virtme-ng or QEMU is missing.
+    """
+    qemu_version()  # a missing QEMU is said before virtme-ng says it its own way
+    wanted = needs.of_config(image.config.read_text())
+    empty = private / "root"  # for a guest that mounts none anyway
+    empty.mkdir()
+    line = " ".join(_kernel_words(lane, wanted, verbose=verbose))
+    qemu = [*qemu_arguments(lane), "-no-reboot", "-pidfile", f"{private}/pid"]
+    qemu += ["-initrd", str(initramfs)]
+    qemu += _exact_devices(line, private) if lane is Lane.EXACT else _port(private)
+    found = [_tool("vng"), "--run", str(image.bzimage), "--force-9p", "--root", str(empty)]
+    found += ["--disable-microvm", "--disable-monitor", "--cpus", str(cpus)]
+    found += ["--memory", f"{wanted.memory_mib}M"]
+    found += [] if lane is Lane.KVM else ["--disable-kvm"]
+    return [*found, "--append", line, "--qemu-opts=" + " ".join(qemu)]
+
+
+def _kernel_words(lane: Lane, wanted: needs.Needs, *, verbose: bool) -> list[str]:
+    exact = lane is Lane.EXACT
+    # On a busy host an emulated timer can miss the kernel's own check of it, and then stands
+    # still for a minute: no_timer_check.
+    words = [f"console=ttyS{1 if exact else 0}", "nokaslr", "no_timer_check", "rdinit=/init"]
+    words += [f"loglevel={7 if verbose else 5}", *wanted.words]
+    if exact:
+        # virtme-ng's second console answers in the host's time, and QEMU's seed is another at
+        # each boot.
+        words += ["initcall_blacklist=virtio_console_init"]
+        words += ["random.trust_bootloader=off", "random.trust_cpu=off"]
+    else:
+        # Each case takes down its device and namespace: waiting for those grace periods the
+        # usual way was half of a case's time (median 209 ms against 97 ms).
+        words += ["rcupdate.rcu_expedited=1"]
+        # Below a program's deadline, so that the kernel's own detectors speak first.
+        words += [f"sysctl.kernel.hung_task_timeout_secs={15 * wanted.patience}"]
+        words += ["watchdog_thresh=8"]
+    return words
+
+
+def _port(private: Path) -> list[str]:
+    return [
+        *("-device", "virtio-serial-pci"),
+        *("-chardev", f"socket,id=kseries,path={private}/port,server=on,wait=off"),
+        *("-device", "virtserialport,chardev=kseries,name=kseries"),
+    ]
+
+
+def _exact_devices(line: str, private: Path) -> list[str]:
+    # The kernel's random numbers are seeded with its command line, and virtme-ng puts paths,
+    # limits of the host and a random name on it. QEMU takes the last one given.
+    qemu = ["-append", shlex.quote(line)]
+    # A file takes each character at once. The terminal behind the first serial port does not
+    # when its reader is slow, and the guest would see that.
+    qemu += ["-serial", f"file:{private}/console"]
+    counter = insns.plugin()
+    return qemu + (insns.arguments(counter, private / "insns") if counter else [])
+
+
+def _tool(name: str) -> str:
+    """Find a program of our own Python environment, or on the PATH."""
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if beside.is_file() else shutil.which(name)
+    if found is None:
+        raise UsageProblem(f"{name} is missing: pip install virtme-ng (make setup does it)")
+    return found
