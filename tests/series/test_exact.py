@@ -9,7 +9,7 @@ import pytest
 from kseries.guest import Guest
 from kseries.lane import Lane
 from kseries.session import KernelSession
-from kseries.verdict import KERNELS
+from kseries.verdict import KERNELS, PATCHED
 
 # Two senders, a reader, timers, wakes: what could differ from run to run is in it.
 COMMANDS = (
@@ -18,17 +18,17 @@ COMMANDS = (
     "pktgen_rate --dev tap --threads 1 --reader vhost --qdisc fq_codel --len 100 --count 500"
     " --warm-up 210 --expect-drops 1",
 )
-REPEATS, REPEATS_FULL = 2, 20
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Repeat as often as the size of the run asks for."""
+    """Twice on one kernel, or with the full matrix twenty times on both."""
     if "repeats" in metafunc.fixturenames:
         full = metafunc.config.getoption("--full-matrix")
-        metafunc.parametrize("repeats", [REPEATS_FULL if full else REPEATS])
+        metafunc.parametrize(
+            ("name", "repeats"), [(n, 20) for n in KERNELS] if full else [(PATCHED, 2)]
+        )
 
 
-@pytest.mark.parametrize("name", KERNELS)
 def test_same_bytes(
     kernel_session: KernelSession,
     name: str,

@@ -26,7 +26,7 @@ VARIATIONS = tuple(f"--warm-up {n}" for n in (200, 207, 222, 245, 291, 333))
     reason="with two senders stock drops a fifth, cheaply, of what patched delivers",
 )
 @pytest.mark.kernel_program(PROGRAM, variations=VARIATIONS)
-@pytest.mark.parametrize("count", [5000])
+@pytest.mark.parametrize("count", [3000])
 @pytest.mark.parametrize("qdisc", ["fq_codel"])
 @pytest.mark.parametrize("reader", ["read", "vhost"])
 @pytest.mark.parametrize("threads", [1, 2])
