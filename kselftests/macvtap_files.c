@@ -180,8 +180,9 @@ int main(int argc, char **argv)
 	run_open(&t.run, "files0");
 	/* The reader of the run would set one file's mode; each gets its own. */
 	reader_close(&t.run.r);
-	/* Until then it has a qdisc that loses what is written. */
-	if (!probe_running(t.run.b.dev, true, t.run.sc.stall_ms))
+	/* Until then each of the two has a qdisc that loses what is written. */
+	if (!probe_running(BENCH_LOWER, true, t.run.sc.stall_ms) ||
+	    !probe_running(t.run.b.dev, true, t.run.sc.stall_ms))
 		ktap_bail("%s does not run", t.run.b.dev);
 	qdisc_replace(t.run.b.dev, t.run.sc.qdisc);
 	cookie = ~t.run.b.cookie;

@@ -9,7 +9,6 @@
 #include "qdisc.h"
 #include "scenario.h"
 
-#define VETH_NEAR "kst-near"
 #define VETH_FAR "kst-far"
 
 /* pfifo_fast refuses to start at length 0, so it must be there before. */
@@ -42,13 +41,13 @@ static void open_tapdev(struct bench *b, const struct scenario *sc)
 	unsigned int flags = sc->queues > 1 ? IFF_MULTI_QUEUE : 0;
 
 	b->via = VETH_FAR;
-	if (!netdev_exists(VETH_NEAR)) {
-		netdev_veth(VETH_NEAR, VETH_FAR);
+	if (!netdev_exists(BENCH_LOWER)) {
+		netdev_veth(BENCH_LOWER, VETH_FAR);
 		qdisc_replace(VETH_FAR, "noqueue");
-		netdev_up(VETH_NEAR, true);
+		netdev_up(BENCH_LOWER, true);
 		netdev_up(VETH_FAR, true);
 	}
-	tapdev_add(scenario_dev_name(sc->dev), b->dev, VETH_NEAR);
+	tapdev_add(scenario_dev_name(sc->dev), b->dev, BENCH_LOWER);
 	set_length(b, sc);
 	for (b->n_fds = 0; b->n_fds < sc->queues; b->n_fds++)
 		b->fd[b->n_fds] = tapdev_open(b->dev, flags);

@@ -45,6 +45,8 @@ void scenario_need_one_queue(const struct scenario *sc);
 bool scenario_owns_queue(const struct scenario *sc);
 
 #define BENCH_QUEUES 16
+/* What a macvtap or ipvtap sits on. */
+#define BENCH_LOWER "kst-near"
 
 /* The device of a scenario, up, and who can send to it. */
 struct bench {
