@@ -12,6 +12,7 @@ PYTEST_ARGS ?=
 SOAK_MINUTES ?= 10
 SOAK_SEED ?= random
 SOAK_CPUS ?= 4
+# What `make test` runs on the lockdep kernel.
 LOCKDEP_TESTS := resize_race or vhost_release and tap or soak and read and (1 or 4) \
 	or reconfigure and fq_codel and (full or move or delete) or macvtap and 31 and 3 \
 	or wake_after_consume and fq_codel and 2
@@ -23,7 +24,7 @@ help:
 	@echo 'make run           judge the bundled series on real kernels, stock against patched'
 	@echo 'make test          lint, types, the tests of the plugin, then the series in its default size,'
 	@echo '                   and some of it on a kernel with lockdep'
-	@echo 'make test-full  every combination of scenarios, not a covering choice'
+	@echo 'make test-full     every combination of scenarios, not a covering choice'
 	@echo 'make soak          senders and readers in parallel on small rings, SOAK_MINUTES=10'
 	@echo 'make test-debug    the default size on kernels that look for bugs in memory and for races'
 	@echo 'make test-mutants  every mutant of the series must be killed by a test'
@@ -63,6 +64,7 @@ test-full: setup
 soak: setup
 	$(PYTEST) tests/series/test_soak.py $(KERNEL) --kernel-cpus=$(SOAK_CPUS) \
 		--soak-minutes=$(SOAK_MINUTES) --soak-seed=$(SOAK_SEED) $(PYTEST_ARGS)
+
 # A kernel that looks for bugs says nothing of cost. Each has a report of its own.
 debug-kernel = $(PYTEST) tests/series $(KERNEL) --kernel-config=$(1) --kernel-report=report/$(1) \
 	-m 'not throughput' $(2) $(PYTEST_ARGS)
@@ -76,10 +78,10 @@ test-debug: setup
 	$(call debug-kernel,kcsan)
 
 test-mutants: setup
-	.venv/bin/python tools/mutants.py $(TREE) $(MUTANTS) $(PYTEST_ARGS)
+	.venv/bin/python -m tools.mutants $(TREE) $(MUTANTS) $(PYTEST_ARGS)
 
 test-designs: setup
-	.venv/bin/python tools/designs.py $(TREE) $(PYTEST_ARGS)
+	.venv/bin/python -m tools.designs $(TREE) $(PYTEST_ARGS)
 
 clean:
 	rm -rf report .venv .pytest_cache .mypy_cache .ruff_cache

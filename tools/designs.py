@@ -10,15 +10,12 @@ another kernel config.
 
 from __future__ import annotations
 
-import json
 import shlex
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-TOP = Path(__file__).resolve().parent.parent
-RED = ("broken", "unfixed", "regressed")
+from tools.judge import PATCHES, TOP, NotJudged, judge, red
 
 
 @dataclass(frozen=True)
@@ -34,15 +31,11 @@ class Fault:
         return all(part in case for part in self.parts)
 
 
-class NotJudged(Exception):
-    """A run came to no verdict, or to one about the machinery alone."""
-
-
 def main() -> int:
     """Return 1 when a fault shows in no case, or when a design could not be judged."""
     tree, *options = sys.argv[1:]
     missed = 0
-    for design in sorted(path.parent for path in (TOP / "patches/designs").glob("*/faults")):
+    for design in sorted(path.parent for path in (PATCHES / "designs").glob("*/faults")):
         print(f"{design.name}:", flush=True)
         missed += _judge(design, tree, options)
     return int(missed > 0)
@@ -53,7 +46,7 @@ def _judge(design: Path, tree: str, options: list[str]) -> int:
     faults = _faults(design / "faults")
     missed = 0
     explained: set[str] = set()
-    red: set[str] = set()
+    bad: set[str] = set()
     for number, extra in enumerate(dict.fromkeys(fault.options for fault in faults)):
         report = TOP / "report/designs" / f"{design.name}-{number}"
         here = [fault for fault in faults if fault.options == extra]
@@ -64,14 +57,14 @@ def _judge(design: Path, tree: str, options: list[str]) -> int:
             missed += len(here)
             continue
         print(f"  {shlex.join(extra) or 'all tests'}: {sentence}", flush=True)
-        red.update(found)
+        bad.update(found)
         for fault in here:
             named = [case for case in found if fault.shown_by(case)]
             explained.update(named)
             missed += not named
             what = f"{len(named):3} cases, such as {named[0]}" if named else "none"
             print(f"  {'named ' if named else 'MISSED'} {fault.name:24} {what}", flush=True)
-    for case in sorted(red - explained):
+    for case in sorted(bad - explained):
         print(f"  also red: {case}", flush=True)
     return missed
 
@@ -91,23 +84,10 @@ def _faults(path: Path) -> list[Fault]:
 
 def _run(design: Path, tree: str, report: Path, options: list[str]) -> tuple[str, list[str]]:
     """Run the tests on a design: the verdict's sentence, and the names of the red cases."""
-    command = [sys.executable, "-m", "pytest", "tests/series", f"--kernel-tree={tree}"]
-    command += [f"--kernel-series={design}", f"--kernel-report={report}", *options]
-    log = report.with_suffix(".log")
-    log.parent.mkdir(parents=True, exist_ok=True)
-    # A verdict of an earlier run must not stand for one that came to none.
-    (report / "verdict.json").unlink(missing_ok=True)
-    with log.open("w") as out:
-        status = subprocess.run(command, cwd=TOP, stdout=out, stderr=out).returncode
-    try:
-        verdict = json.loads((report / "verdict.json").read_text())
-    except OSError:
-        raise NotJudged(f"exit status {status}, no verdict: {log}") from None
+    verdict = judge(design, tree, report, ["tests/series", *options])
     if verdict["infra_only"] or verdict["findings"]:
         raise NotJudged(verdict["sentence"])
-    return verdict["sentence"], [
-        case["name"].rpartition("/")[2] for case in verdict["cases"] if case["verdict"] in RED
-    ]
+    return verdict["sentence"], red(verdict)
 
 
 if __name__ == "__main__":

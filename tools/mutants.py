@@ -10,20 +10,17 @@ A mutant that comes out good has survived.
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-TOP = Path(__file__).resolve().parent.parent
-PATCHES = TOP / "patches"
-RED = ("broken", "unfixed", "regressed")
+from tools.judge import PATCHES, TOP, NotJudged, judge, red
 
 
 @dataclass(frozen=True)
@@ -88,29 +85,18 @@ def _judge(mutant: Mutant, tree: str, whole: bool, options: list[str]) -> tuple[
         with (series / "series").open("a") as order:
             order.write(f"{mutant.path.name}\n")
         report = TOP / "report/mutants" / mutant.name
-        command = [sys.executable, "-m", "pytest", f"--kernel-tree={tree}"]
-        command += ["tests/series"] if whole else mutant.tests
-        command += [f"--kernel-series={series}", f"--kernel-report={report}", *options]
-        if mutant.config:
-            command += [f"--kernel-config={mutant.config}"]
-        log = report.with_suffix(".log")
-        shutil.rmtree(report, ignore_errors=True)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("w") as out:
-            status = subprocess.run(command, cwd=TOP, stdout=out, stderr=out).returncode
+        arguments = ["tests/series"] if whole else [*mutant.tests]
+        arguments += options
+        arguments += [f"--kernel-config={mutant.config}"] if mutant.config else []
         try:
-            verdict = json.loads((report / "verdict.json").read_text())
-        except OSError:
-            return "broken", f"exit status {status}, no verdict: {log}"
+            verdict = judge(series, tree, report, arguments)
+        except NotJudged as error:
+            return "broken", str(error)
     if verdict["good"]:
-        return "SURVIVED", f"see {log}"
-    red = [case for case in verdict["cases"] if case["verdict"] in RED]
-    if not red:
+        return "SURVIVED", f"see {report.with_suffix('.log')}"
+    tests = Counter(case.rpartition("::")[2].partition("[")[0] for case in red(verdict))
+    if not tests:
         return "broken", verdict["sentence"]
-    tests: dict[str, int] = {}
-    for case in red:
-        name = case["name"].rpartition("::")[2].partition("[")[0]
-        tests[name] = tests.get(name, 0) + 1
     return "killed", ", ".join(f"{name} ({count})" for name, count in tests.items())
 
 

@@ -271,6 +271,29 @@ def compiler() -> str:
     return _version_line("gcc")
 
 
+def compiled(sources: Sequence[Path], flags: Sequence[str]) -> Path:
+    """Compile the first of `sources`, our own C, with gcc; the others are what it includes.
+
+    Kept in the cache by content, flags and compiler. Raises InfraError when it does not compile.
+    """
+    digest = hashlib.sha256("\0".join((compiler(), *flags)).encode())
+    for source in sources:
+        digest.update(source.read_bytes())
+    path = cache.root() / "agent" / digest.hexdigest()[:16]
+    with cache.locked("agent"), cache.disk_errors(f"compiling {sources[0].name}"):
+        if not path.is_file():
+            path.parent.mkdir(exist_ok=True)
+            part = path.with_suffix(".new")
+            command = ["gcc", "-O2", "-Wall", *flags, "-o", str(part), str(sources[0])]
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                raise InfraError(
+                    f"{sources[0].name} does not compile (libc6-dev there?):\n{done.stderr[-800:]}"
+                )
+            part.replace(path)
+    return path
+
+
 @once
 def _linker() -> str:
     return _version_line("ld")

@@ -58,7 +58,8 @@ FATAL = frozenset({"panic", "oops", "soft lockup", "hard lockup"})
 # complaint or put the task to sleep come first in every trace of its kind, and tell nothing.
 _SIGNATURE_DEPTH = 3
 _REPORTERS = re.compile(
-    r"kmem_cache_alloc|(?:__)?kmalloc|__do_kmalloc|kmemleak_|slab_post_alloc|dump_stack|show_stack|print_|panic$|__warn|report_bug|check_noncircular|check_prev_add"
+    r"kmem_cache_alloc|(?:__)?kmalloc|__do_kmalloc|kmemleak_|slab_post_alloc|dump_stack|show_stack"
+    r"|print_|panic$|__warn|report_bug|check_noncircular|check_prev_add"
     r"|validate_chain|(?:__)?lock_acquire|lock_release|lockdep_|mark_(?:lock|usage)|__might_"
     r"|(?:__)?schedule|(?:__)?kasan_|__asan_|kcsan_|__tsan_|(?:__)?ubsan_|spin_(?:bug|dump)"
     r"|_raw_(?:spin|read|write)_|(?:__)?mutex_(?:un)?lock"

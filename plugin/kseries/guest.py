@@ -187,7 +187,13 @@ class Guest:
 
     def _spawn(self, *, verbose: bool = False) -> None:
         command = launch.command(
-            self.image, self.lane, self._cpus, self._initramfs, self._private, verbose=verbose
+            self.image,
+            self.lane,
+            self._cpus,
+            self.needs,
+            self._initramfs,
+            self._private,
+            verbose=verbose,
         )
         environment = os.environ | {"TERM": "dumb"}
         environment["PATH"] = f"{Path(command[0]).parent}:{environment.get('PATH', '')}"
@@ -270,7 +276,7 @@ class Guest:
             ready = selector.select(min(timeout_s, 0.05) if exact else timeout_s)
         for key, _ in ready:
             key.data()
-        return (self._read_console_file() if exact else False) or bool(ready)
+        return (exact and self._read_console_file()) or bool(ready)
 
     def _connect(self) -> None:
         port = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

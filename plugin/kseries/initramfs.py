@@ -8,14 +8,16 @@ import io
 import os
 import subprocess
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 
 from virtme.cpiowriter import CpioWriter
 
 from . import cache
-from .build import compiler
-from .errors import InfraError, UsageProblem
+from .build import compiled
+from .errors import UsageProblem
+
+# The C that is the plugin's own.
+AGENT = Path(__file__).parent / "agent"
 
 
 def build_programs(folder: Path) -> list[Path]:
@@ -78,18 +80,5 @@ def with_batch(initramfs: Path, commands: Sequence[Sequence[str]], path: Path) -
 
 
 def _agent() -> bytes:
-    """Compile the guest's init; cached by its source and the compiler."""
-    source = resources.files("kseries").joinpath("agent/init.c").read_bytes()
-    key = hashlib.sha256(source + compiler().encode()).hexdigest()[:16]
-    binary = cache.root() / "agent" / key
-    with cache.locked("agent"), cache.disk_errors("compiling the guest's agent"):
-        if not binary.is_file():
-            binary.parent.mkdir(exist_ok=True)
-            part = binary.with_suffix(".new")
-            command = ["gcc", "-x", "c", "-static", "-O2", "-Wall", "-o", str(part), "-"]
-            done = subprocess.run(command, input=source, capture_output=True)
-            if done.returncode:
-                said = done.stderr.decode(errors="replace")[-800:]
-                raise InfraError(f"the guest's agent does not compile (libc6-dev there?):\n{said}")
-            part.replace(binary)
-        return binary.read_bytes()
+    """Compile the guest's init."""
+    return compiled([AGENT / "init.c"], ["-static"]).read_bytes()

@@ -7,17 +7,15 @@ become functions by the kernel's symbols. Counting does not change what the gues
 from __future__ import annotations
 
 import bisect
-import hashlib
 import re
 import subprocess
 from collections import Counter
 from functools import cache as once
-from importlib import resources
 from pathlib import Path
 
-from . import cache
-from .build import compiler
+from .build import compiled
 from .errors import InfraError, tail
+from .initramfs import AGENT
 from .lane import QEMU, qemu_version
 
 USER = "[user space]"
@@ -29,26 +27,12 @@ _PROBE_S = 20.0
 @once
 def plugin() -> Path | None:
     """Compile the plugin for the QEMU here; None where that QEMU takes no plugins."""
-    agent = Path(str(resources.files("kseries").joinpath("agent")))
-    source, header = (agent / "insns.c"), (agent / "qemu-plugin.h")
     found = re.search(r"version (\d+)\.", qemu_version())
     # QEMU 9 raised the oldest version that it accepts.
     version = 2 if found and int(found[1]) >= 9 else 1
-    content = source.read_bytes() + header.read_bytes()
-    key = hashlib.sha256(content + f"{compiler()}{qemu_version()}".encode()).hexdigest()[:16]
-    library = cache.root() / "agent" / f"{key}.so"
-    refused = library.with_suffix(".refused")
-    with cache.locked("agent"), cache.disk_errors("compiling QEMU's plugin"):
-        if not library.is_file() and not refused.is_file():
-            library.parent.mkdir(exist_ok=True)
-            part = library.with_suffix(".new")
-            command = ["gcc", "-shared", "-fPIC", "-O2", "-Wall", "-fvisibility=hidden"]
-            command += [f"-DPLUGIN_VERSION={version}", "-o", str(part), str(source)]
-            done = subprocess.run(command, capture_output=True, text=True)
-            if done.returncode:
-                raise InfraError(f"QEMU's plugin does not compile:\n{done.stderr[-800:]}")
-            part.replace(library if _loads(part) else refused)
-    return library if library.is_file() else None
+    flags = ["-shared", "-fPIC", "-fvisibility=hidden", f"-DPLUGIN_VERSION={version}"]
+    library = compiled([AGENT / "insns.c", AGENT / "qemu-plugin.h"], flags)
+    return library if _loads(library) else None
 
 
 def _loads(library: Path) -> bool:

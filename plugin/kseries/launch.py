@@ -7,21 +7,28 @@ import shutil
 import sys
 from pathlib import Path
 
-from . import insns, needs
+from . import insns
 from .build import Image
 from .errors import UsageProblem
 from .lane import Lane, qemu_arguments, qemu_version
+from .needs import Needs
 
 
 def command(
-    image: Image, lane: Lane, cpus: int, initramfs: Path, private: Path, *, verbose: bool
+    image: Image,
+    lane: Lane,
+    cpus: int,
+    wanted: Needs,
+    initramfs: Path,
+    private: Path,
+    *,
+    verbose: bool,
 ) -> list[str]:
     """Return the command; QEMU's files lie in `private`: pid, port, console, insns.
 
     Raises UsageProblem where virtme-ng or QEMU is missing.
     """
     qemu_version()  # a missing QEMU is said before virtme-ng says it its own way
-    wanted = needs.of_config(image.config.read_text())
     empty = private / "root"  # for a guest that mounts none anyway
     empty.mkdir()
     line = " ".join(_kernel_words(lane, wanted, verbose=verbose))
@@ -35,7 +42,7 @@ def command(
     return [*found, "--append", line, "--qemu-opts=" + " ".join(qemu)]
 
 
-def _kernel_words(lane: Lane, wanted: needs.Needs, *, verbose: bool) -> list[str]:
+def _kernel_words(lane: Lane, wanted: Needs, *, verbose: bool) -> list[str]:
     exact = lane is Lane.EXACT
     # On a busy host an emulated timer can miss the kernel's own check of it, and then stands
     # still for a minute: no_timer_check.

@@ -57,9 +57,11 @@ class Run:
 
     def functions(self) -> list[dict[str, float]]:
         """Instructions per delivered packet by function, for each variation; [] uncounted."""
+        if not self.counted:
+            return []
         return [
             {name: count / _sample(report.figures, "delivered") for name, count in counted.items()}
-            for report, counted in zip(self.reports, self.counted, strict=bool(self.counted))
+            for report, counted in zip(self.reports, self.counted, strict=True)
         ]
 
     def check(self) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tools.mutants import PATCHES, Mutant, read_all
+from tools.judge import PATCHES
+from tools.mutants import Mutant, read_all
 
 TOP = Path(__file__).resolve().parents[2]
 ROWS = re.findall(

@@ -1,0 +1,44 @@
+"""Runs the tests of the series on some other series, and reads the verdict. For the other tools."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+TOP = Path(__file__).resolve().parent.parent
+PATCHES = TOP / "patches"
+RED = ("broken", "unfixed", "regressed")
+
+
+class NotJudged(Exception):
+    """A run came to no verdict, or to none about the series."""
+
+
+def judge(series: Path, tree: str, report: Path, arguments: Sequence[str]) -> dict[str, Any]:
+    """Run pytest with `arguments` on `series`; return its verdict.json. Its output is REPORT.log.
+
+    Raises NotJudged when there is no verdict.
+    """
+    command = [sys.executable, "-m", "pytest", f"--kernel-tree={tree}"]
+    command += [f"--kernel-series={series}", f"--kernel-report={report}", *arguments]
+    log = report.with_suffix(".log")
+    # A verdict of an earlier run must not stand for one that came to none.
+    shutil.rmtree(report, ignore_errors=True)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as out:
+        status = subprocess.run(command, cwd=TOP, stdout=out, stderr=out).returncode
+    try:
+        verdict: dict[str, Any] = json.loads((report / "verdict.json").read_text())
+    except OSError:
+        raise NotJudged(f"exit status {status}, no verdict: {log}") from None
+    return verdict
+
+
+def red(verdict: dict[str, Any]) -> list[str]:
+    """Return the cases that are bad for the series, without their folder: file::test[case]."""
+    return [case["name"].rpartition("/")[2] for case in verdict["cases"] if case["verdict"] in RED]
