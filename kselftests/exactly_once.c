@@ -35,12 +35,9 @@ static const char * const paces[] = { "varied", "fast", NULL };
 struct sending {
 	struct test *t;
 	pthread_t thread;
-	unsigned int nr;
 	int cpu;
-	bool past;
 	struct sender sender;
 	struct stamps stamps;
-	u64 tried;
 };
 
 struct test {
@@ -65,7 +62,6 @@ static void send_one(struct sending *me)
 	u64 since = stall_now_ns();
 
 	do {
-		me->tried++;
 		shared_add(t->tried, 1);
 		shared_add(t->accepted, 1);
 		res = sender_send(&me->sender);
@@ -96,13 +92,12 @@ static void *send_all(void *arg)
 
 static void sender_start(struct test *t, unsigned int i, int cpu)
 {
+	bool past = t->way == WAY_PAST || (t->way == WAY_BOTH && i % 2);
 	struct sending *me = &t->se[i];
 
 	me->t = t;
-	me->nr = i;
 	me->cpu = cpu;
-	me->past = t->way == WAY_PAST || (t->way == WAY_BOTH && i % 2);
-	bench_sender(&t->bench, &t->sc, &me->sender, me->past);
+	bench_sender(&t->bench, &t->sc, &me->sender, past);
 	me->sender.frame.port = (u16)(FLOWS_PORT + i);
 	me->sender.frame.tail = TRIM_TAIL;
 	stamp_on(&me->sender);

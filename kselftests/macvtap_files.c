@@ -22,9 +22,6 @@
 #include "run.h"
 #include "stall.h"
 
-/* Flows until every file's ring has had more than it holds. */
-#define MAX_FLOWS 256
-
 struct test {
 	struct run run;
 	struct listener far;	/* the other end of the lower device */
@@ -33,53 +30,17 @@ struct test {
 	u64 written;
 };
 
-/* Which flow goes to which file is the hash's choice: go on until all is full. */
-static bool fill_all(struct run *x)
-{
-	long long full = (long long)x->sc.len * x->b.n_fds;
-	struct ledger l;
-	unsigned int i;
-
-	for (i = 0; i < MAX_FLOWS; i++) {
-		x->s.frame.port++;
-		run_send(x, x->sc.len + 1);
-		run_ledger(x, &l);
-		if (ledger_in_ring(&l) >= full)
-			return true;
-	}
-	return false;
-}
-
-static bool read_file(struct run *x, unsigned int i)
-{
-	struct tally got;
-	struct reader r;
-	unsigned int n;
-
-	tally_start(&got, true, x->b.cookie);
-	reader_open(&r, x->sc.reader, x->b.fd[i], &got, x->sc.stall_ms);
-	reader_start(&r);
-	n = reader_take(&r, x->sc.len);
-	n += reader_rest(&r);
-	reader_close(&r);
-	x->out.frames += got.frames;
-	if (n == x->sc.len && got.frames == n)
-		return true;
-	ktap_diag("file %u: %u of %u", i, n, x->sc.len);
-	return false;
-}
-
 /* Fill all rings, empty them in this order: from the last file, or the first. */
 static bool round_trip(struct run *x, bool backwards)
 {
 	unsigned int i, good = 0, n = x->b.n_fds;
 
-	if (!fill_all(x)) {
+	if (!run_fill_files(x)) {
 		ktap_diag("not all of %u rings can be filled", n);
 		return false;
 	}
 	for (i = 0; i < n; i++)
-		good += read_file(x, backwards ? n - 1 - i : i);
+		good += run_read_file(x, backwards ? n - 1 - i : i);
 	return good == n;
 }
 
@@ -147,7 +108,7 @@ static void test_files(struct test *t)
 	struct ledger l;
 
 	check_written(t, "with empty rings");
-	ktap_ok(fill_all(x), "all %u rings are full", n);
+	ktap_ok(run_fill_files(x), "all %u rings are full", n);
 	check_written(t, "with full rings");
 	ktap_ok(round_trip(x, false), "they come out whole, first file first");
 	check_written(t, "with rings that were full");

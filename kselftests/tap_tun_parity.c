@@ -19,8 +19,6 @@
 
 /* Beyond the ring: covers the slots that a lap frees at first. */
 #define BEYOND 40
-/* Flows until every file's ring has had more than it holds. */
-#define MAX_FLOWS 256
 
 struct side {
 	struct run run;
@@ -203,41 +201,6 @@ static void test_alone(const struct scenario *sc)
 	side_figures(&side);
 }
 
-/* Which flow goes to which file is the hash's choice: go on until all is full. */
-static bool fill_all(struct run *x)
-{
-	u64 full = (u64)x->sc.len * x->b.n_fds;
-	struct ledger l;
-	unsigned int i;
-
-	for (i = 0; i < MAX_FLOWS; i++) {
-		x->s.frame.port++;
-		run_send(x, x->sc.len + 1);
-		run_ledger(x, &l);
-		if (ledger_in_ring(&l) >= (long long)full)
-			return true;
-	}
-	return false;
-}
-
-static bool read_file(struct run *x, unsigned int i)
-{
-	struct tally got;
-	struct reader r;
-	unsigned int n;
-
-	tally_start(&got, true, x->b.cookie);
-	reader_open(&r, x->sc.reader, x->b.fd[i], &got, x->sc.stall_ms);
-	reader_start(&r);
-	n = reader_take(&r, x->sc.len);
-	n += reader_rest(&r);
-	reader_close(&r);
-	x->out.frames += got.frames;
-	ktap_diag("file %u: %llu frames, %llu repeated, %llu foreign", i,
-		  got.frames, got.repeated, got.foreign);
-	return n == x->sc.len && got.frames == n && !got.repeated;
-}
-
 static void test_many_files(const struct scenario *sc)
 {
 	struct run x = { .sc = *sc };
@@ -246,9 +209,9 @@ static void test_many_files(const struct scenario *sc)
 
 	ktap_plan(3);
 	run_open(&x, "kst0");
-	ktap_ok(fill_all(&x), "all %u rings are full", x.b.n_fds);
+	ktap_ok(run_fill_files(&x), "all %u rings are full", x.b.n_fds);
 	for (i = 0; i < x.b.n_fds; i++)
-		good += read_file(&x, i);
+		good += run_read_file(&x, i);
 	ktap_ok(good == x.b.n_fds, "%u of %u rings come out whole", good,
 		x.b.n_fds);
 	run_ledger(&x, &l);

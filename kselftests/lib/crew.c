@@ -8,14 +8,12 @@
 #include <linux/if_arp.h>
 #include <linux/if_ether.h>
 #include <linux/if_tun.h>
-#include <linux/neighbour.h>
 
 #include "bpf.h"
 #include "crew.h"
 #include "ktap.h"
 #include "load.h"
 #include "netdev.h"
-#include "nl.h"
 #include "qdisc.h"
 #include "stall.h"
 
@@ -41,27 +39,8 @@ static bool is_pktgen(const struct crew *c)
 	return c->kind == PRODUCER_PKTGEN || c->kind == PRODUCER_PKTGEN_QUEUE;
 }
 
-/* UDP: the stack builds what frame_build() does. */
-
-static void neighbour_add(const char *dev, u32 addr)
-{
-	static const u8 mac[ETH_ALEN] = { 2, 0, 0, 0, 0, 2 };
-	struct ndmsg ndm = {
-		.ndm_family = AF_INET,
-		.ndm_ifindex = netdev_index(dev),
-		.ndm_state = NUD_PERMANENT,
-	};
-	struct nl_req req;
-	int err;
-
-	nl_start(&req, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, &ndm,
-		 sizeof(ndm));
-	nl_put(&req, NDA_DST, &addr, sizeof(addr));
-	nl_put(&req, NDA_LLADDR, mac, sizeof(mac));
-	err = nl_talk(&req, NULL, NULL);
-	if (err)
-		ktap_bail("neighbour on %s: %s", dev, strerror(-err));
-}
+/* UDP: the stack builds what frame_build() does, to the neighbour that has this. */
+static const u8 udp_mac[ETH_ALEN] = { 2, 0, 0, 0, 0, 2 };
 
 static void udp_open(const struct crew *c, struct sender *s)
 {
@@ -235,7 +214,7 @@ void crew_open(struct crew *c, enum producer kind, unsigned int n,
 	if (kind == PRODUCER_UDP) {
 		netdev_addr4(b->dev, htonl(FRAME_SRC4), 15);
 		if (scenario_ether(sc))
-			neighbour_add(b->dev, htonl(FRAME_DST4));
+			netdev_neigh4(b->dev, htonl(FRAME_DST4), udp_mac);
 	} else if (kind == PRODUCER_XDP) {
 		xdp_open(c);
 	} else if (is_pktgen(c)) {

@@ -2,7 +2,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/neighbour.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +16,6 @@
 #include "ktap.h"
 #include "load.h"
 #include "netdev.h"
-#include "nl.h"
 #include "stall.h"
 
 /* What comes behind the headers that the kernel puts before it. */
@@ -34,26 +32,6 @@ static void nap(void)
 }
 
 /* Nobody answers ARP behind a tap. */
-static void add_neighbour(const char *dev, const u8 mac[6])
-{
-	struct ndmsg ndm = {
-		.ndm_family = AF_INET,
-		.ndm_ifindex = netdev_index(dev),
-		.ndm_state = NUD_PERMANENT,
-	};
-	u32 addr = htonl(FRAME_DST4);
-	struct nl_req req;
-	int err;
-
-	nl_start(&req, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, &ndm,
-		 sizeof(ndm));
-	nl_put(&req, NDA_DST, &addr, sizeof(addr));
-	nl_put(&req, NDA_LLADDR, mac, 6);
-	err = nl_talk(&req, NULL, NULL);
-	if (err)
-		ktap_bail("neighbour of %s: %s", dev, strerror(-err));
-}
-
 static int udp_socket(u16 port)
 {
 	struct sockaddr_in from = {
@@ -85,7 +63,8 @@ void feeder_open(struct feeder *f, const struct bench *b,
 	if (via == VIA_UDP) {
 		netdev_addr4(b->dev, htonl(FRAME_SRC4), 30);
 		if (scenario_ether(sc))
-			add_neighbour(b->dev, f->packet.frame.dst_mac);
+			netdev_neigh4(b->dev, htonl(FRAME_DST4),
+				      f->packet.frame.dst_mac);
 		sender_close(&f->packet);
 		f->fd = udp_socket(f->packet.frame.port);
 	}

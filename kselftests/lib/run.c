@@ -8,6 +8,9 @@
 #include "run.h"
 #include "stall.h"
 
+/* Flows until every file's ring has had more than it holds. */
+#define MAX_FLOWS 256
+
 /*
  * What a veth peer sends is received in a softirq. On the sender's own CPU
  * that is never seen half done.
@@ -130,4 +133,39 @@ bool run_drain(struct run *x)
 	}
 	reader_rest(&x->r);
 	return all;
+}
+
+/* Which flow goes to which file is the hash's choice: go on until all is full. */
+bool run_fill_files(struct run *x)
+{
+	u64 full = (u64)x->sc.len * x->b.n_fds;
+	struct ledger l;
+	unsigned int i;
+
+	for (i = 0; i < MAX_FLOWS; i++) {
+		x->s.frame.port++;
+		run_send(x, x->sc.len + 1);
+		run_ledger(x, &l);
+		if (ledger_in_ring(&l) >= (long long)full)
+			return true;
+	}
+	return false;
+}
+
+bool run_read_file(struct run *x, unsigned int i)
+{
+	struct tally got;
+	struct reader r;
+	unsigned int n;
+
+	tally_start(&got, true, x->b.cookie);
+	reader_open(&r, x->sc.reader, x->b.fd[i], &got, x->sc.stall_ms);
+	reader_start(&r);
+	n = reader_take(&r, x->sc.len);
+	n += reader_rest(&r);
+	reader_close(&r);
+	x->out.frames += got.frames;
+	ktap_diag("file %u: %llu frames, %llu repeated, %llu foreign", i,
+		  got.frames, got.repeated, got.foreign);
+	return n == x->sc.len && got.frames == n && !got.repeated;
 }

@@ -38,5 +38,8 @@ u64 run_backlog_falls(const struct run *x, u64 target);
  * for anything else. False, with a diagnosis, if the reader stalls.
  */
 bool run_drain(struct run *x);
+/* Of a device with several files: fill the rings of all; read what one holds. */
+bool run_fill_files(struct run *x);
+bool run_read_file(struct run *x, unsigned int i);
 
 #endif
