@@ -6,10 +6,8 @@
  * the driver drops what the ring cannot hold, and nobody is ever blocked.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,7 +22,6 @@
 #include "feeder.h"
 #include "ktap.h"
 #include "netdev.h"
-#include "nl.h"
 #include "qdisc.h"
 #include "ring.h"
 #include "scenario.h"
@@ -289,13 +286,11 @@ static void alarmed(int sig)
 static int move_away(struct blocked *bl)
 {
 	int other = netns_other();
-	int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	int home = netns_self();
 
 	netdev_move(bl->bench.dev, other);
-	if (home < 0 || setns(other, CLONE_NEWNET))
-		ktap_bail("setns: %s", strerror(errno));
+	netns_join(other);
 	close(other);
-	nl_forget();
 	qdisc_replace(bl->bench.dev, bl->sc.qdisc);
 	netdev_up(bl->bench.dev, true);
 	return home;
@@ -303,9 +298,7 @@ static int move_away(struct blocked *bl)
 
 static void go_home(int home)
 {
-	if (setns(home, CLONE_NEWNET))
-		ktap_bail("setns: %s", strerror(errno));
-	nl_forget();
+	netns_join(home);
 	close(home);
 }
 

@@ -90,7 +90,7 @@ static void setup(struct test *t)
 	netns_enter_ipv6();
 	t->netns[1] = netns_self();
 	t->relay = (struct relay) {
-		.fd = { -1, -1 }, .cpu = -1, .look = look, .arg = t,
+		.fd = { -1, -1 }, .look = look, .arg = t,
 	};
 	t->late = t->relay;
 	drops_start("FULL_RING");

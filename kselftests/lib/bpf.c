@@ -30,8 +30,8 @@ static u64 address(const void *p)
 	return (u64)(uintptr_t)p;
 }
 
-int bpf_map_new(enum bpf_map_type type, u32 key_size, u32 value_size,
-		u32 entries)
+static int bpf_map_new(enum bpf_map_type type, u32 key_size, u32 value_size,
+		       u32 entries)
 {
 	union bpf_attr attr = {
 		.map_type = type,
@@ -46,7 +46,7 @@ int bpf_map_new(enum bpf_map_type type, u32 key_size, u32 value_size,
 	return fd;
 }
 
-void bpf_map_put(int map, const void *key, const void *value)
+static void bpf_map_put(int map, const void *key, const void *value)
 {
 	union bpf_attr attr = {
 		.map_fd = (u32)map,
@@ -58,8 +58,8 @@ void bpf_map_put(int map, const void *key, const void *value)
 		ktap_bail("BPF map entry: %s", strerror(errno));
 }
 
-int bpf_load(enum bpf_prog_type type, const struct bpf_insn *insn,
-	     unsigned int n)
+static int bpf_load(enum bpf_prog_type type, const struct bpf_insn *insn,
+		    unsigned int n)
 {
 	static char log[4096];
 	union bpf_attr attr = {
@@ -137,17 +137,23 @@ void bpf_steer_by_port(int tun_fd, bool ether, u16 first)
 	close(prog);
 }
 
+void bpf_filter(int tun_fd, const struct bpf_insn *insn, unsigned int n)
+{
+	int prog = bpf_load(BPF_PROG_TYPE_SOCKET_FILTER, insn, n);
+
+	if (ioctl(tun_fd, TUNSETFILTEREBPF, &prog))
+		ktap_bail("TUNSETFILTEREBPF: %s", strerror(errno));
+	/* The device has a reference of its own. */
+	close(prog);
+}
+
 void bpf_slow_filter(int tun_fd)
 {
 	static struct bpf_insn insn[SLOW_INSNS];
 	unsigned int i;
-	int prog;
 
 	for (i = 0; i < SLOW_INSNS - 1; i++)
 		insn[i] = BPF_SET(BPF_REG_0, WHOLE_FRAME);
 	insn[i] = BPF_RETURN();
-	prog = bpf_load(BPF_PROG_TYPE_SOCKET_FILTER, insn, SLOW_INSNS);
-	if (ioctl(tun_fd, TUNSETFILTEREBPF, &prog))
-		ktap_bail("TUNSETFILTEREBPF: %s", strerror(errno));
-	close(prog);
+	bpf_filter(tun_fd, insn, SLOW_INSNS);
 }

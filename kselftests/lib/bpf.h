@@ -21,22 +21,17 @@
 	BPF_INSN(BPF_LD | BPF_IMM | BPF_DW, reg, BPF_PSEUDO_MAP_FD, 0, fd)
 #define BPF_MAP_HIGH() BPF_INSN(0, 0, 0, 0, 0)
 
-/* All return a descriptor. */
-int bpf_map_new(enum bpf_map_type type, u32 key_size, u32 value_size,
-		u32 entries);
-void bpf_map_put(int map, const void *key, const void *value);
-int bpf_load(enum bpf_prog_type type, const struct bpf_insn *insn,
-	     unsigned int n);
-
-/* An XDP program that sends all it sees out of @dev. */
+/* An XDP program that sends all it sees out of @dev; returns its descriptor. */
 int bpf_redirect_to(const char *dev);
-/* What a device receives, before an skb is made of it; -1 takes it off. */
+/* What a device receives, before an skb is made of it. */
 void bpf_xdp_attach(const char *dev, int prog);
 /*
  * tun chooses a frame's queue by its source port: @first goes to queue 0, the
  * next one to queue 1, and again from 0 after the last one.
  */
 void bpf_steer_by_port(int tun_fd, bool ether, u16 first);
+/* What a tun or tap device asks how much of a frame to keep, on its way out. */
+void bpf_filter(int tun_fd, const struct bpf_insn *insn, unsigned int n);
 /* A filter that takes its time over each frame on its way to the ring. */
 void bpf_slow_filter(int tun_fd);
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 #include <linux/if_tun.h>
@@ -9,7 +8,6 @@
 #include "drops.h"
 #include "ktap.h"
 #include "netdev.h"
-#include "nl.h"
 #include "probe.h"
 #include "qdisc.h"
 #include "ring.h"
@@ -162,9 +160,7 @@ static void move(struct change *ch)
 
 	sender_close(&ch->sender);
 	netdev_move(ch->bench.dev, other);
-	if (setns(other, CLONE_NEWNET))
-		ktap_bail("setns: %s", strerror(errno));
-	nl_forget();
+	netns_join(other);
 	close(other);
 	qdisc_replace(ch->bench.dev, ch->sc.qdisc);
 	netdev_up(ch->bench.dev, true);

@@ -44,8 +44,9 @@ static bool copy_one(struct relay *re, unsigned int from)
 		return false;
 	if (re->look)
 		re->look(re->arg, from, buf, (size_t)len);
-	if (to >= 0 && write(to, buf, (size_t)len) != len)
-		shared_add(re->refused[from], 1);
+	/* What the other does not take is lost, as on a wire. */
+	if (to >= 0)
+		(void)!write(to, buf, (size_t)len);
 	shared_add(re->frames[from], 1);
 	pace(re);
 	return true;
@@ -61,8 +62,6 @@ static void *relay_thread(void *arg)
 	};
 	bool some;
 
-	if (re->cpu >= 0)
-		cpu_pin(re->cpu);
 	while (!shared_get(re->stop)) {
 		some = copy_one(re, 0);
 		some |= copy_one(re, 1);

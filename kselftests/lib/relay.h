@@ -17,12 +17,10 @@ struct relay {
 	/* A descriptor of -1 is no device: frames end here. */
 	int fd[2];
 	unsigned int frame_us;	/* a frame takes that long, at least */
-	int cpu;		/* -1: any */
 	relay_frame_fn look;	/* at each frame, or NULL */
 	void *arg;
 	/* The thread's own, though anyone may look at them. */
 	u64 frames[2];		/* read from each */
-	u64 refused[2];		/* not taken by the other */
 	bool stop;
 	u64 due_ns;
 	pthread_t thread;

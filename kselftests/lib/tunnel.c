@@ -24,7 +24,6 @@ void tunnel_open(struct tunnel *tu, const struct scenario *sc)
 	netns_enter();
 	tu->netns[0] = netns_self();
 	tu->netns[1] = netns_other();
-	tu->relay.cpu = -1;
 	end_open(tu, sc, 0);
 	end_open(tu, sc, 1);
 }
