@@ -63,7 +63,8 @@ static void block(struct blocked *bl, enum feeder_mode mode)
 	bool blocks, good;
 	u64 drops, sent;
 
-	feeder_start(f, bl->n, mode);
+	/* One whose device goes is refused some, and then told: let it get there. */
+	feeder_start(f, bl->holds && bl->how == HOW_DELETE ? ~0ULL : bl->n, mode);
 	blocks = feeder_blocks(f, bl->sc.stall_ms);
 	drops = drops_count();
 	sent = f->st->sent;

@@ -6,7 +6,9 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#include <linux/ethtool.h>
 #include <linux/if.h>
+#include <linux/sockios.h>
 
 #include "ktap.h"
 #include "netdev.h"
@@ -50,6 +52,22 @@ const char *probe_name(enum probe p)
 	return names[p];
 }
 
+/*
+ * The kernel learns of a carrier at once, but puts the device's qdisc in place
+ * of the one that loses everything from a work item, later. Asked for the link
+ * by ethtool it does that work first (linkwatch_sync_dev()); IFF_RUNNING alone
+ * is no sign, since a device that was never looked at counts as running.
+ */
+static void settle_link(int fd, const char *dev)
+{
+	struct ethtool_value link = { .cmd = ETHTOOL_GLINK };
+	struct ifreq ifr = { .ifr_data = (void *)&link };
+
+	snprintf(ifr.ifr_name, IFNAMSIZ, "%s", dev);
+	if (ioctl(fd, SIOCETHTOOL, &ifr))
+		ktap_bail("link of %s: %s", dev, strerror(errno));
+}
+
 bool probe_running(const char *dev, bool on, unsigned int stall_ms)
 {
 	const struct timespec tick = { .tv_nsec = 2000000 };
@@ -61,7 +79,8 @@ bool probe_running(const char *dev, bool on, unsigned int stall_ms)
 	snprintf(ifr.ifr_name, IFNAMSIZ, "%s", dev);
 	stall_start(&st, stall_ms);
 	while (is != on && !stall_over(&st)) {
-		if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &ifr))
+		settle_link(fd, dev);
+		if (ioctl(fd, SIOCGIFFLAGS, &ifr))
 			ktap_bail("flags of %s: %s", dev, strerror(errno));
 		is = ifr.ifr_flags & IFF_RUNNING;
 		if (is != on)
