@@ -4,6 +4,9 @@
 
 #include "types.h"
 
+/* Its threads' names, with the number of the CPU behind it. */
+#define PKTGEN_THREAD "kpktgend_"
+
 /* One thread of pktgen a CPU, each with its own view of the device. */
 struct pktgen_conf {
 	const char *ifname;
