@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 
 import pytest
 
 from .errors import GuestTestFailed
 from .session import KEY
+from .thresholds import EXACT, WALL, Entry, lane_of, threshold_of
 from .verdict import KERNELS, STOCK, Kind
+from .wall import Scenario
 
 KERNEL_FIXTURE = "kernel_image"
 SESSION_FIXTURE = "kernel_session"
 _HALF = re.compile(rf"\[({'|'.join(KERNELS)})(?=[-\]])")
+# Guest seconds that a program may take unless its mark says otherwise.
+DEADLINE_S = 60.0
 _PARAMS = re.compile(r"\{(\w+(?:\.\w+)?)\}")
 
 
@@ -72,23 +76,23 @@ def kind_of(item: pytest.Item) -> tuple[Kind, str]:
     return claims[mark.args[0]], str(mark.kwargs.get("reason", ""))
 
 
-def commands_of(item: pytest.Item) -> list[list[str]]:
+def commands_of(item: pytest.Item, kernel: str | None = None) -> list[list[str]]:
     """Return the commands of a test's `kernel_program` mark, one for each of its variations.
 
-    Raises UsageError for a test without the mark.
+    `kernel` asks for those of the other half. Raises UsageError for a test without the mark.
     """
     mark = item.get_closest_marker("kernel_program")
     if mark is None or not mark.args:
         raise pytest.UsageError(f"{item.nodeid}: no @pytest.mark.kernel_program(NAME ARGS ...)")
-    argv = [_fill(word, item) for part in mark.args for word in str(part).split()]
+    argv = [_fill(word, item, kernel) for part in mark.args for word in str(part).split()]
     return [[*argv, *more.split()] for more in mark.kwargs.get("variations", ("",))]
 
 
-def _fill(word: str, item: pytest.Item) -> str:
+def _fill(word: str, item: pytest.Item, kernel: str | None) -> str:
     """Fill a program's argument with the test's parameters, "{length}", and with "{kernel}"."""
     callspec = getattr(item, "callspec", None)
     values: dict[str, object] = dict(callspec.params) if callspec else {}
-    values["kernel"] = values.get(KERNEL_FIXTURE)
+    values["kernel"] = kernel or values.get(KERNEL_FIXTURE)
 
     def one(match: re.Match[str]) -> str:
         name, _, attribute = match[1].partition(".")
@@ -98,6 +102,16 @@ def _fill(word: str, item: pytest.Item) -> str:
         return str(getattr(value, attribute) if attribute else value)
 
     return _PARAMS.sub(one, word)
+
+
+def scenario_of(item: pytest.Item, entries: Sequence[Entry]) -> Scenario:
+    """Make of either half of a test what the wall lane wants to know of it."""
+    mark = item.get_closest_marker("kernel_program")
+    return Scenario(
+        commands={name: commands_of(item, name) for name in KERNELS},
+        threshold=threshold_of(item, case_of(item.nodeid), entries),
+        deadline_s=mark.kwargs.get("deadline_s", DEADLINE_S) if mark else DEADLINE_S,
+    )
 
 
 class Collection:
@@ -125,8 +139,11 @@ class Collection:
             return
         for item in session.items:
             kernel = kernel_of(item.nodeid) if is_half(item) else None
-            if kernel and item.get_closest_marker("throughput"):
+            lane = lane_of(item) if kernel else None
+            if kernel and lane == EXACT:
                 state.plan[kernel][item.nodeid] = commands_of(item)
+            elif kernel == STOCK and lane == WALL:
+                state.wall_plan[case_of(item.nodeid)] = scenario_of(item, state.thresholds)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:

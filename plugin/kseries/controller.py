@@ -5,19 +5,22 @@ from __future__ import annotations
 import shlex
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from .collection import LEFT_OUT, case_of, is_half
+from . import calibrate
+from .collection import LEFT_OUT, case_of, commands_of, is_half, kernel_of, scenario_of
 from .errors import KseriesError, SeriesFinding, UsageProblem
 from .halves import ATTRIBUTE, LAST_WORDS, from_report
 from .lane import Lane, qemu_version
 from .progress import OnTerminal
 from .report import REPORTS, terminal
 from .session import KernelSession
-from .verdict import PATCHED, Case, Finding, Kernel, Verdict, assemble
+from .thresholds import EXACT, WALL, lane_of, threshold_of
+from .verdict import PATCHED, STOCK, Case, Finding, Kernel, Verdict, assemble
 
 
 class Controller:
@@ -29,6 +32,8 @@ class Controller:
         self._halves: dict[str, dict[str, object]] = {}
         self._findings: list[Finding] = []
         self._verdict: Verdict | None = None
+        self._floors: list[calibrate.Floor] = []
+        self._floors_file: Path | None = None
         self._began = time.monotonic()
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -55,6 +60,11 @@ class Controller:
             return None
         if not self._done(self._session.prepare):
             return True
+        measured = [item for item in session.items if lane_of(item)]
+        if self._session.settings.calibrate:
+            self._done(lambda: self._calibrate(measured))
+            return True
+        self._done(lambda: self._check_floors(measured))
         if distributed:
             self._session.close()  # the workers boot guests of their own
         return None
@@ -98,12 +108,54 @@ class Controller:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print the table and the sentence, or how to run what was left out."""
+        """Print the table and the sentence, or what a calibration found."""
+        if self._floors_file is not None:
+            terminal.print_floors(self._floors, terminalreporter, self._floors_file)
         if self._verdict is not None:
             verbose = self._config.get_verbosity() > 0
             terminal.print_summary(
                 self._verdict, terminalreporter, self._session.settings.report, verbose=verbose
             )
+
+    def _calibrate(self, items: Sequence[pytest.Item]) -> None:
+        """Measure the floors of what is measured, and keep them."""
+        stock = {case_of(item.nodeid): item for item in items if kernel_of(item.nodeid) == STOCK}
+        if not stock:
+            raise UsageProblem("--kernel-calibrate: nothing that was collected is measured")
+        entries, state = self._session.thresholds, self._session
+        exact = {
+            case: calibrate.Measured(commands_of(item), threshold_of(item, case, entries))
+            for case, item in stock.items()
+            if lane_of(item) == EXACT
+        }
+        state.close()
+        self._floors = calibrate.exact(state, exact)
+        if state.wall_lane[0] is not None:
+            self._floors += calibrate.real_time(
+                state,
+                {
+                    case: scenario_of(item, entries)
+                    for case, item in stock.items()
+                    if lane_of(item) == WALL
+                },
+            )
+        self._floors_file = calibrate.store(state.measured_with, self._floors)
+
+    def _check_floors(self, items: Sequence[pytest.Item]) -> None:
+        """Refuse thresholds that are finer than what was calibrated here."""
+        floors = calibrate.load(self._session.measured_with) if items else {}
+        found = {
+            said: ""
+            for item in items
+            for case in [case_of(item.nodeid)]
+            if (
+                said := calibrate.too_fine(
+                    floors.get(case), threshold_of(item, case, self._session.thresholds)
+                )
+            )
+        }
+        if found:
+            raise UsageProblem("\n".join(found))
 
     def _add_last_words(self, findings: Iterable[tuple[str, str]]) -> None:
         known = {(finding.kind, finding.message) for finding in self._findings}
@@ -143,6 +195,8 @@ class Controller:
             cases=cases,
             findings=self._findings,
             interrupted=interrupted,
+            circumstances=session.circumstances,
+            measured_with=session.measured_with if cases else {},
             duration_s=time.monotonic() - self._began,
         )
 

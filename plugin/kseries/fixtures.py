@@ -7,13 +7,14 @@ from collections.abc import Iterator
 import pytest
 
 from .build import Image
-from .collection import commands_of
+from .collection import DEADLINE_S, case_of, commands_of, scenario_of
 from .errors import UsageProblem
 from .guest import Guest
-from .run import Run, measure_program, run_program
+from .run import Run, measure_program, run_program, wall_program
 from .series import Series
 from .session import KEY, KernelSession
 from .source import Source
+from .thresholds import EXACT, WALL, lane_of
 
 
 @pytest.fixture(scope="session")
@@ -56,12 +57,21 @@ def kernel_run(
     only what the program said can fail the test.
     """
     commands = commands_of(request.node)
-    if request.node.get_closest_marker("throughput"):
-        run = measure_program(kernel_session, kernel_image.kernel, request.node.nodeid, commands)
+    kernel, node = kernel_image.kernel, request.node
+    lane = lane_of(node)
+    if lane == EXACT:
+        run = measure_program(kernel_session, kernel, node.nodeid, commands)
+    elif lane == WALL:
+        wall_lane, why = kernel_session.wall_lane
+        if wall_lane is None:
+            pytest.skip(f"real-time throughput: not measured here: {why}")
+        scenario = scenario_of(node, kernel_session.thresholds)
+        run = wall_program(kernel_session, kernel, case_of(node.nodeid), scenario)
     else:
         guest = request.getfixturevalue("kernel_guest")
-        mark = request.node.get_closest_marker("kernel_program")
-        run = run_program(kernel_session, guest, commands[0], mark.kwargs.get("deadline_s", 60.0))
+        mark = node.get_closest_marker("kernel_program")
+        deadline_s = mark.kwargs.get("deadline_s", DEADLINE_S)
+        run = run_program(kernel_session, guest, commands[0], deadline_s)
     request.node.stash[RUN] = run
     yield run
     if not run.checked:

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import pytest
 
 from . import ktap
+from .baseline import Against
 from .collection import case_of, is_half, kernel_of, kind_of
 from .errors import GuestCrashed, GuestTestFailed
 from .fixtures import RUN
+from .functions import FunctionCost, by_function, differences
 from .run import Run
 from .session import KEY
-from .throughput import (
-    INSTRUCTIONS_PER_PACKET,
-    Comparison,
-    FunctionCost,
-    Threshold,
-    compare,
-    differences,
-    mean_by_function,
-)
-from .verdict import PATCHED, STOCK, Half, Kind, Outcome
+from .thresholds import EXACT, WALL, lane_of, threshold_of
+from .throughput import CONFIDENCE, Comparison, Threshold, compare, smallest_seen
+from .verdict import STOCK, Half, Kind, Outcome
+from .wall import LEVEL
 
 # The attribute of a test report that carries a half to the controller, as plain data.
 ATTRIBUTE = "kseries_half"
@@ -53,18 +49,7 @@ class Halves:
         elif kind is Kind.SAME and case in self._stock:
             _must_be_same(item, self._stock[case], run)
         elif kind is Kind.MEASURES and case in self._stock:
-            stock = self._stock[case]
-            comparison = compare(
-                stock.samples(threshold_of(item).metric),
-                run.samples(threshold_of(item).metric),
-                threshold_of(item),
-            )
-            comparison.functions = differences(
-                mean_by_function(stock.functions()), mean_by_function(run.functions())
-            )
-            item.stash[COMPARISON] = comparison
-            if comparison.word == "regressed":
-                run.fail(describe(comparison))
+            _hold(item, case, self._stock[case], run)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """In an xdist worker: send what its guests still had to say."""
@@ -86,38 +71,68 @@ class Halves:
         return report
 
 
-def threshold_of(item: pytest.Item) -> Threshold:
-    """Read a test's `throughput` mark."""
-    mark = item.get_closest_marker("throughput")
-    if mark is None or "max_increase" not in mark.kwargs or not mark.kwargs.get("reason"):
-        raise pytest.UsageError(
-            f"{item.nodeid}: throughput(metric, max_increase=..., reason=...) needs all three"
-        )
-    metric = str(mark.args[0]) if mark.args else INSTRUCTIONS_PER_PACKET
-    return Threshold(metric, float(mark.kwargs["max_increase"]), str(mark.kwargs["reason"]))
+def _hold(item: pytest.Item, case: str, stock: Run, run: Run) -> None:
+    """Hold a measurement to its threshold, against stock and against an earlier version."""
+    threshold, wall = _threshold(item), lane_of(item) == WALL
+    comparison = compare(
+        stock.samples(threshold.metric),
+        run.samples(threshold.metric),
+        threshold,
+        lane=WALL if wall else EXACT,
+        confidence=LEVEL if wall else CONFIDENCE,
+    )
+    functions = [by_function(one.functions()) for one in (stock, run)]
+    comparison.functions = differences(*functions)
+    item.stash[COMPARISON] = comparison
+    worse = [describe(comparison)] if comparison.word == "regressed" else []
+    earlier = item.config.stash[KEY].baseline
+    if earlier and not wall:  # real time is only compared in pairs, boot by boot
+        samples = run.samples(threshold.metric)
+        against = earlier.against(case, run.command, samples, functions[1], threshold)
+        item.stash[AGAINST] = against
+        worse += [describe_against(against)] if against and against.word == "regressed" else []
+    if worse:
+        run.fail("; ".join(worse))
+
+
+def _threshold(item: pytest.Item) -> Threshold:
+    return threshold_of(item, case_of(item.nodeid), item.config.stash[KEY].thresholds)
 
 
 def describe(comparison: Comparison) -> str:
     """Say a comparison in one line."""
     unseen = ""
     if comparison.word == "inconclusive":
-        smallest = comparison.high / comparison.ratio - 1
+        smallest = smallest_seen(comparison)
         unseen = f"; an effect below {smallest * 100:.2f} % could not have been seen"
     return (
         f"{comparison.metric} {comparison.word}: {comparison.stock:,.1f} -> "
         f"{comparison.patched:,.1f}, {(comparison.ratio - 1) * 100:+.2f} %"
         f" [{(comparison.low - 1) * 100:+.2f}, {(comparison.high - 1) * 100:+.2f}]"
-        f" of {comparison.pairs} pairs; at most {comparison.threshold * 100:+.1f} %"
-        f" ({comparison.threshold_reason}){unseen}{_where(comparison)}"
+        f" of {comparison.pairs} pairs; at most {comparison.threshold * 100:.1f} %"
+        f" {comparison.worse} ({comparison.threshold_reason}){unseen}{_where(comparison)}"
     )
 
 
 def _where(comparison: Comparison) -> str:
-    shown = [f"{f.name} {f.change:+.1f}" for f in comparison.functions[:_FUNCTIONS_SHOWN]]
-    return f"; by function: {', '.join(shown)}" if shown else ""
+    return f"; by function: {_names(comparison.functions)}" if comparison.functions else ""
+
+
+def _names(functions: Sequence[FunctionCost]) -> str:
+    return ", ".join(f"{f.name} {f.change:+.1f}" for f in functions[:_FUNCTIONS_SHOWN])
+
+
+def describe_against(against: Against) -> str:
+    """Say a comparison with an earlier version in one line."""
+    return (
+        f"against {against.file}: {describe(against.comparison)}; functions that changed for sure:"
+        f" {against.net:+.1f} instructions per packet in all"
+        f"{f': {_names(against.functions)}' if against.functions else ''}"
+    )
 
 
 COMPARISON: pytest.StashKey[Comparison] = pytest.StashKey()
+AGAINST: pytest.StashKey[Against | None] = pytest.StashKey()
 
 
 def _must_be_same(item: pytest.Item, stock: Run, patched: Run) -> None:
@@ -162,17 +177,18 @@ def _carried(
             {"kind": s.kind, "title": s.title, "functions": s.functions[:8]} for s in run.splats
         ]
         if kind is Kind.MEASURES and half.outcome is not Outcome.INFRA:
-            half.samples = run.samples(threshold_of(item).metric) if _measured(run) else []
-            half.functions = {
-                name: round(count, 2) for name, count in mean_by_function(run.functions()).items()
-            }
-    comparison = item.stash.get(COMPARISON, None) if half.kernel == PATCHED else None
+            half.samples = run.samples(_threshold(item).metric) if _measured(run) else []
+            half.runs = [report.figures for report in run.reports]
+            half.functions = by_function(run.functions())
+    comparison = item.stash.get(COMPARISON, None)
+    against = item.stash.get(AGAINST, None)
     return {
         "case": case_of(item.nodeid),
         "kind": kind.value,
         "reason": reason,
         "half": asdict(half) | {"outcome": half.outcome.value},
         "comparison": asdict(comparison) if comparison else None,
+        "against": asdict(against) if against else None,
     }
 
 
@@ -198,12 +214,22 @@ def _message(call: pytest.CallInfo[None]) -> str:
     return str(call.excinfo.value) if call.excinfo is not None else ""
 
 
-def from_report(data: dict[str, Any]) -> tuple[str, Kind, str, Half, Comparison | None]:
+def from_report(
+    data: dict[str, Any],
+) -> tuple[str, Kind, str, Half, Comparison | None, Against | None]:
     """Undo `_carried` in the controller."""
-    half = dict(data["half"])
-    half["outcome"] = Outcome(half["outcome"])
-    comparison = None
-    if data["comparison"]:
-        functions = [FunctionCost(**cost) for cost in data["comparison"]["functions"]]
-        comparison = Comparison(**data["comparison"] | {"functions": functions})
-    return data["case"], Kind(data["kind"]), data["reason"], Half(**half), comparison
+    half = Half(**data["half"] | {"outcome": Outcome(data["half"]["outcome"])})
+    comparison = _comparison(data["comparison"]) if data["comparison"] else None
+    against = None
+    if data["against"]:
+        parts = {
+            "comparison": _comparison(data["against"]["comparison"]),
+            "functions": [FunctionCost(**cost) for cost in data["against"]["functions"]],
+        }
+        against = Against(**data["against"] | parts)
+    return data["case"], Kind(data["kind"]), data["reason"], half, comparison, against
+
+
+def _comparison(data: dict[str, Any]) -> Comparison:
+    functions = [FunctionCost(**cost) for cost in data["functions"]]
+    return Comparison(**data | {"functions": functions})

@@ -47,15 +47,17 @@ def arguments(library: Path, out: Path) -> list[str]:
     return ["-plugin", f"{library},out={out}"]
 
 
-def sections(out: Path) -> list[dict[int, int]]:
-    """Read what the plugin wrote: for each pair of marks, instructions by block.
+def counted(out: Path) -> list[dict[int, int]]:
+    """Read what the plugin wrote: for each program, instructions by block between its marks.
 
-    The key is a kernel address, or -1 for all that ran outside the kernel.
+    The key is a kernel address, or -1 for all that ran outside the kernel. A program that set no
+    marks has an empty entry.
     """
     found: list[dict[int, int]] = []
     for line in out.read_text().splitlines() if out.is_file() else ():
-        if line == "section":
+        if line == "program":
             found.append(Counter())
+        if line in ("program", "section"):
             continue
         address, count = line.split(" ")
         found[-1][-1 if address == "user" else int(address, 16)] += int(count)

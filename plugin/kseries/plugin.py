@@ -36,8 +36,8 @@ MARKS = (
     ' on stock, passes on patched), "keeps", "same" (the named figures are equal) or "changes"',
     "kernel_program(name_and_args, deadline_s=60, variations=()): the KTAP program that kernel_run"
     " runs in the guest; {param} stands for a parameter of the test",
-    "throughput(metric, max_increase=..., reason=...): measure in the exact lane, and hold patched"
-    " to stock plus max_increase (0.05: 5 %)",
+    'throughput(metric, max_increase=... or max_decrease=..., reason=..., lane="exact"): measure,'
+    ' and hold patched to stock (0.05: 5 %); lane="wall" is real time',
 )
 
 

@@ -12,7 +12,8 @@ from .errors import GuestCrashed, GuestTestFailed, InfraError
 from .guest import Guest, Ran
 from .lane import NS_PER_INSTRUCTION
 from .session import KernelSession
-from .throughput import INSTRUCTIONS_PER_PACKET
+from .throughput import INSTRUCTIONS_PER_PACKET, PER_SECOND
+from .wall import Scenario
 
 # Exit statuses of the contract in docs/writing-tests.md; 4 for skip is kselftest's.
 _SKIPPED, _BAILED_OUT = 4, 2
@@ -48,8 +49,9 @@ class Run:
     def samples(self, metric: str) -> list[float]:
         """One sample of `metric` for each variation.
 
-        "instructions_per_packet" is guest instructions, over all CPUs, per delivered packet; any
-        other name is a figure of the program.
+        "instructions_per_packet" is guest instructions, over all CPUs, per delivered packet;
+        "NAME_per_second" is the figure NAME over the figure elapsed_ns; any other name is a figure
+        of the program.
         """
         if metric == INSTRUCTIONS_PER_PACKET and self.counted:
             return [sum(functions.values()) for functions in self.functions()]
@@ -85,6 +87,8 @@ def _sample(figures: dict[str, int], metric: str) -> float:
     try:
         if metric == INSTRUCTIONS_PER_PACKET:
             return figures["elapsed_ns"] / NS_PER_INSTRUCTION / figures["delivered"]
+        if metric.endswith(PER_SECOND):
+            return figures[metric.removesuffix(PER_SECOND)] * 1e9 / figures["elapsed_ns"]
         return float(figures[metric])
     except (KeyError, ZeroDivisionError) as error:
         raise InfraError(
@@ -97,7 +101,7 @@ def run_program(
 ) -> Run:
     """Run a program in a live guest of a functional lane, `deadline_s` in guest seconds."""
     ran = guest.run(argv, round(deadline_s * 1000))
-    return _judged(session, guest, [ran])
+    return judged(session, guest, [ran])
 
 
 def measure_program(
@@ -105,10 +109,26 @@ def measure_program(
 ) -> Run:
     """Run a test's commands, one for each of its variations, in a guest of the exact lane."""
     rans, guest = session.measured(kernel, nodeid, commands)
-    return _judged(session, guest, rans)
+    return judged(session, guest, rans)
 
 
-def _judged(session: KernelSession, guest: Guest, rans: Sequence[Ran]) -> Run:
+def wall_program(session: KernelSession, kernel: str, case: str, scenario: Scenario) -> Run:
+    """Measure a case in real time, with all else that is planned so; return one kernel's runs."""
+    done = session.walled(case, scenario, good_sample)
+    return judged(session, done.guests[kernel], done.runs[kernel])
+
+
+def good_sample(ran: Ran, metric: str) -> float | None:
+    """Return the metric of a run, None of one that failed in any way."""
+    report = ktap.parse(ran.lines)
+    ended = ran.ended and (ran.ended.how, ran.ended.number) == ("exit", 0)
+    if ran.splats or not ended or report.status is not ktap.Status.PASSED:
+        return None
+    return _sample(report.figures, metric)
+
+
+def judged(session: KernelSession, guest: Guest, rans: Sequence[Ran]) -> Run:
+    """Make a Run of what came of one or more programs in a guest."""
     kernel = guest.image.kernel
     reports = [ktap.parse(ran.lines) for ran in rans]
     run = Run(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import os
 import shutil
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 import pytest
 
-from . import allowed, cache, initramfs, series, source, tree
+from . import allowed, baseline, cache, host, initramfs, series, source, thresholds, tree, wall
 from .build import Builder, Image, compiler
 from .console import Splat, decode, decode_lines
 from .errors import DoesNotBoot, GuestCrashed, InfraError, KseriesError, UsageProblem
@@ -22,6 +24,7 @@ from .series import Series
 from .settings import Settings
 from .source import Source
 from .verdict import KERNELS, PATCHED, STOCK
+from .wall import Scenario
 
 KEY: pytest.StashKey[KernelSession] = pytest.StashKey()
 
@@ -41,9 +44,15 @@ class KernelSession:
         self._images: dict[str, Image] = {}
         self._guests: dict[str, Guest] = {}
         self._boots = 0
+        self._walled: dict[str, Scenario] = {}
         self._measured: dict[str, dict[str, tuple[list[Ran], Guest]]] = {}
         # By kernel and node id, what is to be measured; see Collection.
         self.plan: dict[str, dict[str, list[list[str]]]] = {name: {} for name in KERNELS}
+        # By case, what is to be measured in real time.
+        self.wall_plan: dict[str, Scenario] = {}
+        self.circumstances: dict[str, str] = {}
+        self._machine = host.MachineLock()
+        self._late_findings: list[tuple[str, str]] = []
         self._splats: dict[str, set[tuple[str, ...]]] = {name: set() for name in KERNELS}
 
     @cached_property
@@ -85,6 +94,43 @@ class KernelSession:
         """What the project knows its kernels to complain of."""
         return allowed.load(self.settings.allowed) if self.settings.allowed else ()
 
+    @cached_property
+    def wall_lane(self) -> tuple[Lane | None, str]:
+        """The lane of measurements in real time, None for no such measurement, and why."""
+        wanted = self.settings.wall
+        if wanted == "off":
+            return None, "--kernel-wall=off"
+        if wanted == "tcg":
+            return Lane.TCG, "--kernel-wall=tcg"
+        lane, why = self.lane
+        if lane is Lane.KVM:
+            return Lane.KVM, why
+        if wanted == "kvm":
+            raise UsageProblem(f"--kernel-wall=kvm: {why}")
+        return None, f"{why}; --kernel-wall=tcg measures emulated CPUs"
+
+    @cached_property
+    def thresholds(self) -> tuple[thresholds.Entry, ...]:
+        """What the project's file holds measurements to."""
+        return thresholds.load(self.settings.thresholds) if self.settings.thresholds else ()
+
+    @cached_property
+    def measured_with(self) -> dict[str, str]:
+        """What a figure of the exact lane depends on beside the series: figures' key."""
+        image = self.image(STOCK)
+        return {
+            "qemu": qemu_version(),
+            "compiler": image.compiler,
+            "config": hashlib.sha256(image.config.read_bytes()).hexdigest()[:16],
+            "programs": self.initramfs.name.partition(".")[0],
+            "stock": image.key,
+        }
+
+    @cached_property
+    def baseline(self) -> baseline.Baseline | None:
+        """An earlier version of the series, as an earlier run measured it."""
+        return baseline.load(self.settings.baseline) if self.settings.baseline else None
+
     def check(self) -> None:
         """Find bad options, missing tools and patches that do not apply, before anything long."""
         missing = [name for name in _TOOLS if shutil.which(name) is None]
@@ -96,7 +142,7 @@ class KernelSession:
         qemu_version()
         compiler()
         cache.need_space()
-        _ = self.allowed
+        _ = self.allowed, self.thresholds, self.baseline
         tree.patched_files(self.source.root, self.series)
 
     def prepare(self) -> None:
@@ -107,6 +153,8 @@ class KernelSession:
         for name in KERNELS:
             self.image(name)
         _ = self.initramfs, self.lane
+        if self.baseline:
+            self.baseline.must_fit(self.measured_with)
         for name in KERNELS:
             try:
                 self.guest(name)
@@ -130,6 +178,7 @@ class KernelSession:
         if guest is not None and guest.alive:
             return guest
         self.progress.step(f"booting {kernel}")
+        self._machine.share()
         guest = self._new_guest(kernel, self.lane[0])
         self._guests[kernel] = guest
         guest.boot()
@@ -149,6 +198,7 @@ class KernelSession:
             wanted = plan if nodeid in plan else {nodeid: commands}
             guest = self._new_guest(kernel, Lane.EXACT)
             self.progress.step(f"measuring {kernel}: {len(wanted)} tests in one guest")
+            self._machine.share()
             try:
                 rans = guest.run_batch([argv for argvs in wanted.values() for argv in argvs])
             finally:
@@ -160,6 +210,64 @@ class KernelSession:
         if nodeid not in done:  # a crash came before it; the plan is spent
             return self.measured(kernel, nodeid, commands)
         return done[nodeid]
+
+    def walled(
+        self, case: str, scenario: Scenario, sample: Callable[[Ran, str], float | None]
+    ) -> Scenario:
+        """Measure a case in real time, and with it all else that is planned so; once.
+
+        No other guest runs meanwhile: this process's own end before, other runs are waited for.
+        """
+        if case not in self._walled:
+            wanted = self.wall_plan if case in self.wall_plan else {case: scenario}
+            self.wall_plan = {}
+            self._walled |= wanted
+            self.measure_wall(wanted, sample, {name: name for name in KERNELS})
+        return self._walled[case]
+
+    def measure_wall(
+        self,
+        wanted: Mapping[str, Scenario],
+        sample: Callable[[Ran, str], float | None],
+        kernels: Mapping[str, str],
+    ) -> None:
+        """Measure scenarios in place; `kernels` says which kernel each side of the pairs boots.
+
+        Raises InfraError where the two were not built alike.
+        """
+        stock, patched = (self.image(kernels[name]) for name in KERNELS)
+        if (
+            stock.compiler != patched.compiler
+            or stock.config.read_text() != patched.config.read_text()
+        ):
+            raise InfraError(
+                "stock and patched were not built alike (compiler or config differ): a difference"
+                f" in real time would not be the series': {stock.folder}, {patched.folder}"
+            )
+        lane, _ = self.wall_lane
+        assert lane is not None
+        self._late_findings += self.part()
+        seed = time.time_ns() % 1_000_000
+        busiest = 0.0
+        self.circumstances = host.circumstances()
+
+        def boot(kernel: str) -> Guest:
+            nonlocal busiest
+            busiest = max(busiest, host.wait_quiet(self.progress))
+            guest = self._new_guest(kernels[kernel], lane)
+            guest.boot()
+            return guest
+
+        self._machine.alone(self.progress)
+        try:
+            wall.measure(wanted, boot, sample, seed, self.progress.step)
+        finally:
+            self._machine.release()
+            self.circumstances |= {
+                "lane": lane.value,
+                "seed": str(seed),
+                "cpus_used_by_others": f"{busiest:.2f}",
+            }
 
     def counting(self, kernel: str, splats: Sequence[Splat]) -> list[Splat]:
         """Return what counts: on patched, what stock did not show in this worker."""
@@ -175,7 +283,7 @@ class KernelSession:
         On patched that is what complaints came after the last program, and, where the kernel has
         kmemleak, what was leaked. What stock has to say only tells what is known.
         """
-        findings: list[tuple[str, str]] = []
+        findings, self._late_findings = self._late_findings, []
         for name, guest in sorted(self._guests.items(), reverse=True):  # stock first
             if not guest.alive:
                 continue
@@ -217,6 +325,7 @@ class KernelSession:
         """End all guests."""
         for guest in self._guests.values():
             guest.close()
+        self._machine.release()
 
     def _new_guest(self, kernel: str, lane: Lane) -> Guest:
         self._boots += 1

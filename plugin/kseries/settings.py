@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from .errors import UsageProblem
 from .guest import CPUS, MOST_CPUS
 
+WALLS = ("auto", "kvm", "tcg", "off")
 LANES = ("auto", "kvm", "tcg", "exact")
 # Config fragments that come with the plugin, by their file's name.
 _CONFIGS = Path(__file__).parent / "configs"
@@ -29,6 +31,10 @@ class Settings:
     report: Path
     programs: tuple[Path, ...]
     allowed: Path | None = None
+    wall: str = "auto"
+    baseline: Path | None = None
+    calibrate: bool = False
+    thresholds: Path | None = None
 
 
 def config_names() -> list[str]:
@@ -80,6 +86,24 @@ def add_options(parser: pytest.Parser) -> None:
         help="config fragment merged over the project's own: a file, or one of"
         f" {', '.join(config_names())}, which are kernels that look for bugs; may be repeated",
     )
+    group.addoption(
+        "--kernel-wall",
+        choices=WALLS,
+        help="where throughput in real time is measured: auto (default: where KVM works), kvm, tcg"
+        " (emulated CPUs) or off",
+    )
+    group.addoption(
+        "--kernel-baseline",
+        metavar="FILE",
+        help="verdict.json of an earlier version of the series: what is measured is compared with"
+        " that too",
+    )
+    group.addoption(
+        "--kernel-calibrate",
+        action="store_true",
+        help="instead of judging, measure how far each figure moves when nothing changed, and keep"
+        " it: no threshold may be finer",
+    )
     group.addoption("--kernel-report", metavar="DIR", help="where reports go (default: report/)")
     parser.addini("kseries_tree", "default of --kernel-tree")
     parser.addini("kseries_series", "default of --kernel-series")
@@ -87,6 +111,9 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("kseries_cpus", "default of --kernel-cpus", default=str(CPUS))
     parser.addini("kseries_config", "config fragments of the project's tests", type="args")
     parser.addini("kseries_allowed", "file of complaints of a kernel that are known and allowed")
+    parser.addini("kseries_baseline", "default of --kernel-baseline")
+    parser.addini("kseries_wall", "default of --kernel-wall", default="auto")
+    parser.addini("kseries_thresholds", "file of what measurements are held to")
     parser.addini("kseries_report", "default of --kernel-report", default="report")
     parser.addini(
         "kseries_programs", "folders with a Makefile whose programs go into the guest", "args"
@@ -111,17 +138,15 @@ def load(config: pytest.Config) -> Settings | None:
             raise UsageProblem(
                 f"no series: --kernel-series=DIR|MBOX|A..B, or a patches/ folder in {root}"
             )
-    lane = config.getoption("--kernel-lane") or str(config.getini("kseries_lane"))
-    if lane not in LANES:
-        raise UsageProblem(f"kseries_lane={lane}: no such lane; one of {', '.join(LANES)}")
+    lane = _word(config, "lane", LANES)
     cpus, _ = chosen("--kernel-cpus", "kseries_cpus")
     if not cpus.isdecimal() or not 1 <= int(cpus) <= MOST_CPUS:
         name = "--kernel-cpus" if config.getoption("--kernel-cpus") else "kseries_cpus"
         raise UsageProblem(f"{name}={cpus}: a guest has 1 to {MOST_CPUS} CPUs")
+    earlier, earlier_base = chosen("--kernel-baseline", "kseries_baseline")
     report, report_base = chosen("--kernel-report", "kseries_report")
     fragments = [_fragment(word, root) for word in config.getini("kseries_config")]
     fragments += [_fragment(word, here) for word in config.getoption("--kernel-config") or ()]
-    known = str(config.getini("kseries_allowed") or "")
     return Settings(
         tree=tree,
         tree_base=tree_base,
@@ -132,5 +157,22 @@ def load(config: pytest.Config) -> Settings | None:
         fragments=tuple(fragments),
         report=(report_base / report).resolve(),
         programs=tuple((root / name).resolve() for name in config.getini("kseries_programs")),
-        allowed=(root / known).resolve() if known else None,
+        allowed=_file(config, "kseries_allowed"),
+        wall=_word(config, "wall", WALLS),
+        baseline=(earlier_base / earlier).resolve() if earlier else None,
+        calibrate=bool(config.getoption("--kernel-calibrate")),
+        thresholds=_file(config, "kseries_thresholds"),
     )
+
+
+def _word(config: pytest.Config, name: str, words: Sequence[str]) -> str:
+    """Read an option that is one of a few words; argparse has checked it, but not the ini key."""
+    word = str(config.getoption(f"--kernel-{name}") or config.getini(f"kseries_{name}"))
+    if word not in words:
+        raise UsageProblem(f"kseries_{name}={word}: no such {name}; one of {', '.join(words)}")
+    return word
+
+
+def _file(config: pytest.Config, key: str) -> Path | None:
+    name = str(config.getini(key) or "")
+    return (config.rootpath / name).resolve() if name else None

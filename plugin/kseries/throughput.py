@@ -6,50 +6,48 @@ The mathematics, with its sources, is written out in docs/how-it-works.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, stdev
 
 from .errors import UsageProblem
+from .functions import FunctionCost, student
 
 CONFIDENCE = 0.95
-# The one metric that run.py makes itself; any other is a figure that the program prints.
+# What run.py makes of a program's figures; any other metric is such a figure.
 INSTRUCTIONS_PER_PACKET = "instructions_per_packet"
+PER_SECOND = "_per_second"
+
+
+MORE, LESS = "more", "less"
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """What a measurement is held to: `metric` may grow by at most `max_increase` (0.05: 5 %)."""
+    """What a measurement is held to: `metric` may change for the worse by `limit` (0.05: 5 %).
+
+    `worse` says which way that is: "more" of a cost, "less" of a rate.
+    """
 
     metric: str
-    max_increase: float
+    limit: float
     reason: str
-
-
-@dataclass(frozen=True)
-class FunctionCost:
-    """Instructions per packet in one function of the kernel."""
-
-    name: str
-    stock: float
-    patched: float
-
-    @property
-    def change(self) -> float:
-        """What patched needs more."""
-        return self.patched - self.stock
+    worse: str = MORE
 
 
 @dataclass
 class Comparison:
-    """Patched over stock: the geometric mean of the pairs' ratios and its 95 % interval."""
+    """Patched over stock: the geometric mean of the pairs' ratios and its interval."""
 
     metric: str
+    lane: str
+    worse: str
     stock: float
     patched: float
     ratio: float
     low: float
     high: float
+    confidence: float
     pairs: int
     threshold: float
     threshold_reason: str
@@ -58,8 +56,15 @@ class Comparison:
     functions: list[FunctionCost] = field(default_factory=list)
 
 
-def compare(stock: Sequence[float], patched: Sequence[float], threshold: Threshold) -> Comparison:
-    """Compare paired samples, one of each kernel for the same variation, in the same order.
+def compare(
+    stock: Sequence[float],
+    patched: Sequence[float],
+    threshold: Threshold,
+    *,
+    lane: str = "exact",
+    confidence: float = CONFIDENCE,
+) -> Comparison:
+    """Compare paired samples, one of each kernel for the same variation or boot, in order.
 
     The interval is Student's on the logarithms of the ratios (n - 1 degrees of freedom).
     Raises UsageProblem for samples that are no pairs, or not positive, or fewer than two.
@@ -73,26 +78,30 @@ def compare(stock: Sequence[float], patched: Sequence[float], threshold: Thresho
     logs = [math.log(after / before) for before, after in zip(stock, patched, strict=True)]
     center, count = fmean(logs), len(logs)
     spread = stdev(logs) / math.sqrt(count)
-    from scipy import stats  # here: it takes a second to import, and most sessions measure nothing
-
-    margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * spread
+    margin = student(confidence, count - 1) * spread
     low, high = math.exp(center - margin), math.exp(center + margin)
     return Comparison(
         metric=threshold.metric,
+        lane=lane,
+        worse=threshold.worse,
         stock=fmean(stock),
         patched=fmean(patched),
         ratio=math.exp(center),
         low=low,
         high=high,
+        confidence=confidence,
         pairs=count,
-        threshold=threshold.max_increase,
+        threshold=threshold.limit,
         threshold_reason=threshold.reason,
-        word=_word(math.exp(center), low, high, threshold.max_increase),
+        word=_word(math.exp(center), low, high, threshold),
     )
 
 
-def _word(ratio: float, low: float, high: float, threshold: float) -> str:
-    """Less is better. A change needs an interval without 1 and an estimate past the threshold."""
+def _word(ratio: float, low: float, high: float, limit: Threshold) -> str:
+    """A change needs an interval without 1 and an estimate past the threshold."""
+    threshold = limit.limit
+    if limit.worse == LESS:
+        ratio, low, high = 1 / ratio, 1 / high, 1 / low
     if low > 1 and ratio > 1 + threshold:
         return "regressed"
     if high < 1 and ratio < 1 / (1 + threshold):
@@ -102,21 +111,6 @@ def _word(ratio: float, low: float, high: float, threshold: float) -> str:
     return "inconclusive"
 
 
-# Functions listed, and the least change worth listing, in instructions per packet.
-_MOST_FUNCTIONS, _LEAST_CHANGE = 20, 0.5
-
-
-def mean_by_function(variations: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Average the functions' instructions per packet over variations; absent counts as 0."""
-    names = set().union(*variations)
-    return {name: fmean(v.get(name, 0.0) for v in variations) for name in sorted(names)}
-
-
-def differences(stock: Mapping[str, float], patched: Mapping[str, float]) -> list[FunctionCost]:
-    """Return the functions whose cost differs, the largest change first."""
-    costs = [
-        FunctionCost(name, round(stock.get(name, 0.0), 2), round(patched.get(name, 0.0), 2))
-        for name in {**stock, **patched}
-    ]
-    costs = [cost for cost in costs if abs(cost.change) >= _LEAST_CHANGE]
-    return sorted(costs, key=lambda cost: (-abs(cost.change), cost.name))[:_MOST_FUNCTIONS]
+def smallest_seen(comparison: Comparison) -> float:
+    """Return the smallest change that the comparison could have told from none (0.05: 5 %)."""
+    return comparison.high / comparison.ratio - 1

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from .baseline import Against
 from .throughput import Comparison
 
 SCHEMA_VERSION = 1
@@ -75,8 +76,10 @@ class Half:
     figures: dict[str, int] = field(default_factory=dict)
     subtests: list[dict[str, str]] = field(default_factory=list)
     splats: list[dict[str, Any]] = field(default_factory=list)
+    # Of a measurement: its metric, and all figures, for each variation or boot.
     samples: list[float] = field(default_factory=list)
-    functions: dict[str, float] = field(default_factory=dict)
+    runs: list[dict[str, int]] = field(default_factory=list)
+    functions: dict[str, list[float]] = field(default_factory=dict)
 
 
 @dataclass
@@ -89,11 +92,15 @@ class Case:
     stock: Half | None = None
     patched: Half | None = None
     comparison: Comparison | None = None
+    # The same against an earlier version of the series, where the run was given one.
+    against: Against | None = None
 
     @property
     def word(self) -> Word:
-        """The verdict of this case."""
-        return judge(self.kind, self.stock, self.patched, self.comparison)
+        """The verdict of this case: worse than the earlier version is regressed, too."""
+        word = judge(self.kind, self.stock, self.patched, self.comparison)
+        worse = self.against is not None and self.against.word == Word.REGRESSED
+        return Word.REGRESSED if worse and word in GOOD | NEUTRAL else word
 
     def half(self, kernel: str) -> Half | None:
         """The half on `kernel`, or None where it did not run."""
@@ -176,6 +183,10 @@ class Verdict:
     cases: list[Case] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     interrupted: bool = False
+    # What was measured in real time depends on; empty where nothing was.
+    circumstances: dict[str, str] = field(default_factory=dict)
+    # What figures of the exact lane depend on beside the series; others are never compared.
+    measured_with: dict[str, str] = field(default_factory=dict)
     duration_s: float = 0.0
 
     def counts(self) -> Counter[Word]:
@@ -237,17 +248,23 @@ class Verdict:
 
     def speed_sentence(self) -> str:
         """What was measured of its cost; never throughput from instruction counts."""
-        measured = [case for case in self.cases if case.comparison]
-        if not measured:
-            return "Cost: not measured here. Real-time throughput: not measured here."
-        metrics = {case.comparison.metric: "" for case in measured if case.comparison}
-        names = ", ".join(name.replace("instructions", "guest instructions") for name in metrics)
-        counts = Counter(case.word for case in measured)
-        words = ", ".join(f"{n} {word}" for word, n in _sorted(counts))
+        cost = self._measured("exact")
+        real = self._measured("wall")
+        emulated = self.circumstances.get("lane") == "tcg"
+        where = "under emulation, which says little of real CPUs" if emulated else "with KVM"
         return (
-            f"Cost against stock in {names.replace('_', ' ')}: {words}."
-            " Real-time throughput: not measured here."
+            (f"Cost against stock in {cost}." if cost else "Cost: not measured here.")
+            + " Real-time throughput"
+            + (f" {where}, {real}." if real else ": not measured here.")
         )
+
+    def _measured(self, lane: str) -> str:
+        """Say what was measured in a lane: "METRIC: 3 ok"; "" for nothing."""
+        found = [case for case in self.cases if case.comparison and case.comparison.lane == lane]
+        metrics = {case.comparison.metric: "" for case in found if case.comparison}
+        names = ", ".join(name.replace("instructions", "guest instructions") for name in metrics)
+        words = ", ".join(f"{n} {word}" for word, n in _sorted(Counter(c.word for c in found)))
+        return f"{names.replace('_', ' ')}: {words}" if found else ""
 
     def to_json(self) -> dict[str, Any]:
         """The content of verdict.json; its schema is docs/verdict.schema.json."""
@@ -267,6 +284,8 @@ class Verdict:
             "cpus": self.cpus,
             "qemu": self.qemu,
             "command": self.command,
+            "circumstances": self.circumstances,
+            "measured_with": self.measured_with,
             "duration_s": round(self.duration_s, 1),
             "kernels": [asdict(kernel) for kernel in self.kernels],
             "findings": [asdict(finding) for finding in self.findings],
@@ -293,17 +312,21 @@ def _case_json(case: Case) -> dict[str, Any]:
         "stock": asdict(case.stock) if case.stock else None,
         "patched": asdict(case.patched) if case.patched else None,
         "comparison": asdict(case.comparison) if case.comparison else None,
+        "against": asdict(case.against) if case.against else None,
     }
 
 
-def assemble(halves: Iterable[tuple[str, Kind, str, Half, Comparison | None]]) -> list[Case]:
-    """Put halves together by their case's name: (case, kind, reason, half, comparison)."""
+def assemble(
+    halves: Iterable[tuple[str, Kind, str, Half, Comparison | None, Against | None]],
+) -> list[Case]:
+    """Put halves together by their case's name; the comparisons come with the patched half."""
     cases: dict[str, Case] = {}
-    for name, kind, reason, half, comparison in halves:
+    for name, kind, reason, half, comparison, against in halves:
         case = cases.setdefault(name, Case(name, kind, reason))
         if half.kernel == STOCK:
             case.stock = half
         else:
             case.patched = half
         case.comparison = comparison or case.comparison
+        case.against = against or case.against
     return list(cases.values())

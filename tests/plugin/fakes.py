@@ -233,7 +233,9 @@ class ReplayedSession(KernelSession):
     changes: dict[str, dict[str, int]]
 
     def image(self, kernel: str) -> Image:
-        folder = self.settings.report / kernel
+        folder = self.settings.report.parent / "images" / kernel
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config").write_text("CONFIG_TINY=y\n")
         key = f"{KERNELS.index(kernel):016}"
         return Image(folder, kernel, key, f"6.12.99-{kernel}", "gcc 12.2.0", 1.0)
 

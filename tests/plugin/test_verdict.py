@@ -231,7 +231,7 @@ def test_cross_table() -> None:
 def test_assemble_puts_halves_together_in_any_order() -> None:
     comparison = compare([1.0, 1.0], [1.0, 1.0], Threshold("m", 0.25, "r"))
     halves = [
-        (name, Kind.MEASURES, "why", _half(kernel, "passed"), comparison if last else None)
+        (name, Kind.MEASURES, "why", _half(kernel, "passed"), comparison if last else None, None)
         for name, kernel, last in [
             ("b", "patched", True),
             ("a", "stock", False),
@@ -239,7 +239,7 @@ def test_assemble_puts_halves_together_in_any_order() -> None:
             ("a", "patched", True),
         ]
     ]
-    cases = assemble((n, k, r, half, c) for n, k, r, half, c in halves if half)
+    cases = assemble((n, k, r, half, c, a) for n, k, r, half, c, a in halves if half)
     assert [case.name for case in cases] == ["b", "a"]
     for case in cases:
         assert [half.kernel for name in KERNELS if (half := case.half(name))] == list(KERNELS)
@@ -266,7 +266,7 @@ def test_describe_a_comparison() -> None:
     limit = Threshold("stops", 0.25, "they wait")
     assert describe(compare([100.0] * 3, [110.0] * 3, limit)) == (
         "stops ok: 100.0 -> 110.0, +10.00 % [+10.00, +10.00] of 3 pairs;"
-        " at most +25.0 % (they wait)"
+        " at most 25.0 % more (they wait)"
     )
     # Logs -0.2, 0, 0.2 around 1.2: the margin is 4.30265 * 0.2 / sqrt(3), a factor of 1.6435.
     wide = [120.0 * 0.818730753, 120.0, 120.0 * 1.221402758]

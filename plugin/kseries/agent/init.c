@@ -201,6 +201,15 @@ static int find_leaks(void)
 	return good && !got ? 0 : 2;
 }
 
+/* For the plugin of QEMU's that counts instructions: here a program begins. */
+static void mark_program(void)
+{
+#ifdef __x86_64__
+	__asm__ volatile(".byte 0x0f, 0x1f, 0x84, 0x00, 'k', 's', 'p', 0"
+			 : : : "memory");
+#endif
+}
+
 static pid_t start(char **argv, int *out)
 {
 	int pipes[2];
@@ -283,6 +292,7 @@ static void run(const char *id, long deadline_ms, char **argv)
 	pid_t pid;
 
 	say("begin %s", id);
+	mark_program();
 	pid = start(argv, &fd);
 	if (pid < 0) {
 		say("out %s Bail out! no process: %s", id, strerror(errno));

@@ -2,10 +2,12 @@
 /*
  * A plugin of QEMU's emulation that counts the guest's instructions, by
  * block, between two marks that a guest program sets (kselftests/lib/mark.h).
+ * The agent sets a third one before it starts a program.
  *
  *	-plugin insns.so,out=FILE
  *
- * Each end mark appends one section to FILE: "section", then a line
+ * The agent's mark appends "program" to FILE, each end mark one section of that
+ * program: "section", then a line
  * "ADDRESS INSTRUCTIONS" for each kernel block that ran, and "user N" for all
  * that ran outside the kernel. For single-threaded emulation only: there are
  * no locks here.
@@ -27,7 +29,7 @@ EXPORT int qemu_plugin_version = PLUGIN_VERSION;
 
 #define DATA_FILLS_BUFFER 3
 #define KERNEL 0x8000000000000000ULL
-/* A long no-operation whose displacement is "ksb" or "kse" and a zero. */
+/* A long no-operation whose displacement is "ksp", "ksb" or "kse" and a zero. */
 #define MARK_SIZE 8
 static const u8 mark[] = { 0x0f, 0x1f, 0x84, 0x00, 'k', 's' };
 
@@ -75,6 +77,14 @@ static void end(unsigned int vcpu, void *arg)
 	fflush(out);
 }
 
+static void next_program(unsigned int vcpu, void *arg)
+{
+	(void)vcpu;
+	(void)arg;
+	counting = false;	/* what the one before never ended */
+	fprintf(out, "program\n");
+}
+
 static void ran(unsigned int vcpu, void *arg)
 {
 	struct block *b = arg;
@@ -101,8 +111,17 @@ static void look_for_mark(struct qemu_plugin_insn *insn)
 		memcpy(data, (const void *)got, sizeof(data));
 	if (memcmp(data, mark, sizeof(mark)))
 		return;
-	qemu_plugin_register_vcpu_insn_exec_cb(insn, data[sizeof(mark)] == 'b' ?
-					       begin : end, 0, NULL);
+	switch (data[sizeof(mark)]) {
+	case 'p':
+		qemu_plugin_register_vcpu_insn_exec_cb(insn, next_program, 0, NULL);
+		break;
+	case 'b':
+		qemu_plugin_register_vcpu_insn_exec_cb(insn, begin, 0, NULL);
+		break;
+	case 'e':
+		qemu_plugin_register_vcpu_insn_exec_cb(insn, end, 0, NULL);
+		break;
+	}
 }
 
 static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from ..halves import describe
+from ..calibrate import Floor
+from ..halves import describe, describe_against
 from ..verdict import Verdict
 from . import table
 
@@ -45,6 +47,8 @@ def print_summary(
         for case in measured:
             assert case.comparison is not None
             out.write_line(f"{table.short(case)}: {describe(case.comparison)}")
+            if case.against is not None:
+                out.write_line(f"    {describe_against(case.against)}")
     out.write_line("")
     out.write_line(verdict.sentence(), bold=True, green=verdict.good, red=not verdict.good)
     if verdict.cases:
@@ -54,6 +58,21 @@ def print_summary(
     shown_folder = str(folder) if shown_folder.startswith("..") else shown_folder
     files = "verdict.json, junit.xml, review.txt, review.md"
     out.write_line(f"report: {shown_folder}/ ({files}): {_status(verdict)}")
+
+
+def print_floors(floors: Sequence[Floor], out: pytest.TerminalReporter, file: Path) -> None:
+    """Print what a calibration found: no threshold may be finer."""
+    out.section("kernel series: calibration")
+    for floor in floors:
+        span = f"{min(floor.ratios) - 1:+.2%} to {max(floor.ratios) - 1:+.2%}"
+        most = max(map(abs, floor.net), default=0.0)
+        net = f"; functions that changed for sure: {most:.1f}" if floor.net else ""
+        out.write_line(
+            f"{floor.case.rpartition('::')[2]}: {floor.metric} ({floor.lane} lane): floor"
+            f" {floor.floor:.2%}; where nothing changed {span} in {len(floor.ratios)}"
+            f" comparison{'s' * (len(floor.ratios) != 1)}{net}"
+        )
+    out.write_line(f"kept in {file}: thresholds below these floors are refused")
 
 
 def _status(verdict: Verdict) -> str:

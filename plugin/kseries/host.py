@@ -1,0 +1,125 @@
+"""The machine under a measurement in real time: alone on it, when it is quiet, and what it was."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from .errors import InfraError
+from .progress import Progress
+
+# A host is quiet when others use less than this part of one CPU, for this many seconds.
+QUIET_CPU, QUIET_S = 0.15, 1.0
+# Then it is measured all the same, and the report says how busy it was.
+QUIET_WAIT_S = 60.0
+_LOCK_WAIT_S = 3600.0
+_VULNERABILITIES = Path("/sys/devices/system/cpu/vulnerabilities")
+
+
+class MachineLock:
+    """The lock of the whole machine: guests share it, a measurement in real time is alone.
+
+    The kernel drops it when the process ends, however that ends.
+    """
+
+    def __init__(self) -> None:
+        self._fd: int | None = None
+
+    def share(self) -> None:
+        """Take it with others; waits while a measurement runs."""
+        self._take(fcntl.LOCK_SH, lambda: None)
+
+    def alone(self, progress: Progress) -> None:
+        """Take it alone; waits for the guests of other runs to end."""
+        self._take(
+            fcntl.LOCK_EX, lambda: progress.step("waiting for other runs on this machine to end")
+        )
+
+    def release(self) -> None:
+        """Give it back."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def _take(self, how: int, waiting: Callable[[], None]) -> None:
+        self.release()
+        # Not in the cache folder: every user and every cache of this machine must meet here.
+        path = Path(tempfile.gettempdir()) / "pytest-kseries.lock"
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise InfraError(f"the machine's lock {path}: {error}") from error
+        end = time.monotonic() + _LOCK_WAIT_S
+        while True:
+            try:
+                fcntl.flock(fd, how | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    os.close(fd)
+                    raise InfraError(
+                        f"waited {_LOCK_WAIT_S:.0f} s for {path}: another run measures, or holds"
+                        " guests"
+                    ) from None
+                waiting()
+                time.sleep(0.2)
+            else:
+                self._fd = fd
+                return
+
+
+def wait_quiet(progress: Progress, limit_s: float = QUIET_WAIT_S) -> float:
+    """Wait until others leave the CPUs alone; return the part of one CPU that they last used."""
+    end = time.monotonic() + limit_s
+    while True:
+        used = _used_cpus(QUIET_S)
+        if used < QUIET_CPU or time.monotonic() > end:
+            return used
+        progress.step(f"waiting for a quiet host: others use {used:.1f} CPUs")
+
+
+def _used_cpus(seconds: float) -> float:
+    busy, began = _busy_ticks(), time.monotonic()
+    time.sleep(seconds)
+    ticks = _busy_ticks() - busy
+    return ticks / os.sysconf("SC_CLK_TCK") / (time.monotonic() - began)
+
+
+def _busy_ticks() -> int:
+    """All CPUs' time but idle and iowait; guest time is part of user time already (proc(5))."""
+    fields = [int(word) for word in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
+    return sum(fields) - fields[3] - fields[4]
+
+
+def circumstances() -> dict[str, str]:
+    """Describe the host, as far as it tells: what a figure in real time depends on."""
+    found = {
+        "host_kernel": os.uname().release,
+        "host_cpu": _cpu_model(),
+        "host_cpus": str(len(os.sched_getaffinity(0))),
+        "governor": _text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "smt": _text("/sys/devices/system/cpu/smt/active"),
+        "load_average": " ".join(f"{load:.2f}" for load in os.getloadavg()),
+    }
+    if _VULNERABILITIES.is_dir():
+        files = sorted(_VULNERABILITIES.iterdir())
+        found |= {f"mitigation_{file.name}": _text(str(file)) for file in files}
+    return {name: value for name, value in found.items() if value}
+
+
+def _cpu_model() -> str:
+    for line in _text("/proc/cpuinfo").splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            return value.strip()
+    return ""
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return ""

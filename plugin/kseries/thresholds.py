@@ -1,0 +1,101 @@
+"""What measurements are held to: each test's mark, and one file that a maintainer can change."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .errors import UsageProblem
+from .throughput import INSTRUCTIONS_PER_PACKET, LESS, MORE, Threshold
+
+EXACT, WALL = "exact", "wall"
+# The limit's name says which way is worse.
+_LIMITS = {"max_increase": MORE, "max_decrease": LESS}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A [[threshold]] of the file: for the cases that fit `case`, by `metric` if it names one."""
+
+    case: str
+    metric: str | None
+    limit: float
+    worse: str
+    reason: str
+
+
+def fits(pattern: str, name: str) -> bool:
+    """Whether a case's name fits a pattern; "*" alone is special, since names have brackets."""
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name) is not None
+
+
+def load(path: Path) -> tuple[Entry, ...]:
+    """Read a file of [[threshold]] tables. Raises UsageProblem for one that is not whole."""
+    try:
+        data = tomllib.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UsageProblem(f"{path}: not to be read as TOML: {error}") from error
+    tables = data.pop("threshold", [])
+    if data or not isinstance(tables, list):
+        raise UsageProblem(f"{path}: holds [[threshold]] tables and nothing else")
+    return tuple(_entry(path, number, table) for number, table in enumerate(tables, 1))
+
+
+def _entry(path: Path, number: int, table: dict[str, Any]) -> Entry:
+    limit = _limit(table)
+    words = [name for name in ("case", "reason") if not isinstance(table.get(name), str)]
+    unknown = sorted(table.keys() - {"case", "metric", "reason", *_LIMITS})
+    if limit is None or words or unknown:
+        wrong = ", ".join([*words, *unknown] or _LIMITS)
+        raise UsageProblem(
+            f"{path}: entry {number} wants a case, a reason, one of {' and '.join(_LIMITS)} (above"
+            f" 0), perhaps a metric, and nothing else: see {wrong}"
+        )
+    metric = table.get("metric")
+    return Entry(table["case"], metric and str(metric), *limit, table["reason"])
+
+
+def _limit(given: Mapping[str, Any]) -> tuple[float, str] | None:
+    """Return (limit, what is worse), or None unless just one is given and it is above 0."""
+    limits = [(given[name], worse) for name, worse in _LIMITS.items() if name in given]
+    if len(limits) != 1 or not isinstance(limits[0][0], int | float) or limits[0][0] <= 0:
+        return None
+    return float(limits[0][0]), limits[0][1]
+
+
+def threshold_of(item: pytest.Item, case: str, entries: Sequence[Entry]) -> Threshold:
+    """Return what a measurement is held to: the file's last entry that fits, else its mark's own.
+
+    Raises UsageError where neither gives a limit with a reason.
+    """
+    mark = item.get_closest_marker("throughput")
+    given = mark.kwargs if mark else {}
+    metric = str(mark.args[0]) if mark and mark.args else INSTRUCTIONS_PER_PACKET
+    name = case.rpartition("::")[2]
+    for entry in reversed(entries):
+        if fits(entry.case, name) and entry.metric in (None, metric):
+            return Threshold(metric, entry.limit, entry.reason, entry.worse)
+    limit = _limit(given)
+    if limit is None or not given.get("reason"):
+        raise pytest.UsageError(
+            f"{item.nodeid}: throughput(metric, max_increase=... or max_decrease=..., reason=...)"
+            " needs all three, or an entry in the file that kseries_thresholds names"
+        )
+    return Threshold(metric, limit[0], str(given["reason"]), limit[1])
+
+
+def lane_of(item: pytest.Item) -> str | None:
+    """Return the lane that a test is measured in, "exact" or "wall"; None for no measurement."""
+    mark = item.get_closest_marker("throughput")
+    if mark is None:
+        return None
+    lane = str(mark.kwargs.get("lane", EXACT))
+    if lane not in (EXACT, WALL):
+        raise pytest.UsageError(f"{item.nodeid}: throughput(lane={lane!r}): {EXACT} or {WALL}")
+    return lane

@@ -1,0 +1,109 @@
+"""Measurements in real time: fresh boots of both kernels in random order, until it is clear.
+
+A pair is one boot of each kernel, one right after the other. Two pairs make a block, ABBA or BAAB,
+so that what drifts meets both alike; a seeded generator draws which. All scenarios that are still
+open are measured in the same boots. The mathematics is in docs/statistics.md.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .guest import Guest, Ran
+from .thresholds import WALL
+from .throughput import Comparison, Threshold, compare
+from .verdict import KERNELS, PATCHED, STOCK
+
+# Looked at after each block from four pairs to twenty, nine times in all. Pocock (Biometrika 64,
+# 1977, table 1): ten looks at a level of 0.0106 each keep the whole at 5 %; so do nine at 1 %.
+FIRST_LOOK, MOST_PAIRS = 4, 20
+LEVEL = 0.99
+
+
+@dataclass
+class Scenario:
+    """What is measured of a case, and what came of it: for each kernel its runs, in pairs."""
+
+    # For each kernel its variations, of which each pair takes the next.
+    commands: Mapping[str, Sequence[Sequence[str]]]
+    threshold: Threshold
+    deadline_s: float
+    runs: dict[str, list[Ran]] = field(default_factory=lambda: {name: [] for name in KERNELS})
+    samples: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in KERNELS})
+    guests: dict[str, Guest] = field(default_factory=dict)
+    comparison: Comparison | None = None
+    # Set when a program failed, or when it is clear: then there is nothing more to measure.
+    over: bool = False
+    stop_early: bool = True
+
+    def look(self) -> None:
+        """Compare what there is; it is over when that is clear, or no more is to come."""
+        pairs = len(self.samples[STOCK])
+        if self.over or pairs < FIRST_LOOK:
+            return
+        self.comparison = compare(
+            self.samples[STOCK], self.samples[PATCHED], self.threshold, lane=WALL, confidence=LEVEL
+        )
+        clear = self.stop_early and self.comparison.word != "inconclusive"
+        self.over = clear or pairs >= MOST_PAIRS
+
+
+def blocks(seed: int) -> Iterator[tuple[str, ...]]:
+    """Draw the order of boots, four at a time: ABBA or BAAB, A being stock."""
+    draw = random.Random(seed)
+    while True:
+        first = draw.choice(KERNELS)
+        second = PATCHED if first == STOCK else STOCK
+        yield first, second, second, first
+
+
+def measure(
+    scenarios: Mapping[str, Scenario],
+    boot: Callable[[str], Guest],
+    sample: Callable[[Ran, str], float | None],
+    seed: int,
+    said: Callable[[str], None],
+) -> None:
+    """Measure all scenarios, in place. `sample` gives a run's metric, or None if it failed.
+
+    Raises what `boot` raises.
+    """
+    for nr, block in enumerate(blocks(seed), 1):
+        still = {name: one for name, one in scenarios.items() if not one.over}
+        if not still:
+            return
+        for kernel in block:
+            said(f"measuring in real time: pair {2 * nr - 1} to {2 * nr}, {len(still)} open")
+            _once(kernel, still.values(), boot, sample)
+        for one in still.values():
+            one.look()
+
+
+def _once(
+    kernel: str,
+    scenarios: Iterable[Scenario],
+    boot: Callable[[str], Guest],
+    sample: Callable[[Ran, str], float | None],
+) -> None:
+    """Boot once, and run what is still open."""
+    guest = boot(kernel)
+    try:
+        for one in scenarios:
+            if one.over:
+                continue
+            if not guest.alive:  # the one before took it along
+                guest = boot(kernel)
+            commands = one.commands[kernel]
+            argv = commands[len(one.runs[kernel]) % len(commands)]
+            ran = guest.run(argv, round(one.deadline_s * 1000))
+            one.runs[kernel].append(ran)
+            one.guests[kernel] = guest
+            value = sample(ran, one.threshold.metric)
+            if value is None:
+                one.over = True
+            else:
+                one.samples[kernel].append(value)
+    finally:
+        guest.close()
