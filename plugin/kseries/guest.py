@@ -207,6 +207,7 @@ class Guest:
             encoding="utf-8",
             codec_errors="replace",
             timeout=None,
+            preexec_fn=_on_one_cpu if self.lane is Lane.EXACT else None,
         )
         self._heard = time.monotonic()
 
@@ -373,6 +374,16 @@ class Guest:
             kernel=self.image.kernel,
             kind=kind,
         )
+
+
+def _on_one_cpu() -> None:
+    """Keep QEMU on one CPU of the host, so that its threads take turns, too.
+
+    It restarts the timer by which the guest's CPUs take turns when all of them are idle, but not
+    where its main loop was faster in ending that (QEMU 7.2, rr_wait_io_event() and
+    icount_start_warp_timer()). On two CPUs of a busy host one run in some forty was another.
+    """
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
 def _must_be_words(argv: Sequence[str]) -> None:
