@@ -28,6 +28,7 @@ class Settings:
     fragments: tuple[Path, ...]
     report: Path
     programs: tuple[Path, ...]
+    tools: tuple[str, ...] = ()
     allowed: Path | None = None
 
 
@@ -91,6 +92,11 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini(
         "kseries_programs", "folders with a Makefile whose programs go into the guest", "args"
     )
+    parser.addini(
+        "kseries_tools",
+        "programs of the host that go into the guest, with their libraries, where it has them",
+        "args",
+    )
 
 
 def load(config: pytest.Config) -> Settings | None:
@@ -132,5 +138,6 @@ def load(config: pytest.Config) -> Settings | None:
         fragments=tuple(fragments),
         report=(report_base / report).resolve(),
         programs=tuple((root / name).resolve() for name in config.getini("kseries_programs")),
+        tools=tuple(str(name) for name in config.getini("kseries_tools")),
         allowed=(root / known).resolve() if known else None,
     )
