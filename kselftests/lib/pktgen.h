@@ -4,10 +4,14 @@
 
 #include "types.h"
 
+/* Its threads' names, with the number of the CPU behind it. */
+#define PKTGEN_THREAD "kpktgend_"
+
 /* One thread of pktgen a CPU, each with its own view of the device. */
 struct pktgen_conf {
 	const char *ifname;
 	unsigned int threads;
+	unsigned int first_cpu;	/* of the first thread */
 	unsigned int size;	/* of a frame, Ethernet header included */
 	u64 count;		/* frames that each thread gets accepted */
 	bool queue_xmit;	/* through the qdisc, not straight to the driver */

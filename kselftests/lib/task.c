@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "ktap.h"
+#include "task.h"
+
+static bool is_named(const char *dir, const char *tid, const char *name)
+{
+	size_t len = strlen(name);
+	char path[64], comm[64];
+	bool found = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%.16s/comm", dir, tid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;	/* gone meanwhile */
+	if (fgets(comm, sizeof(comm), f)) {
+		comm[strcspn(comm, "\n")] = '\0';
+		found = name[len - 1] == '*' ? !strncmp(comm, name, len - 1) :
+					       !strcmp(comm, name);
+	}
+	fclose(f);
+	return found;
+}
+
+unsigned int tasks_find(const char *dir, const char *name, int *tid,
+			unsigned int most)
+{
+	DIR *all = opendir(dir);
+	struct dirent *entry;
+	unsigned int n = 0;
+
+	if (!all)
+		ktap_bail("%s: %s", dir, strerror(errno));
+	while (n < most && (entry = readdir(all))) {
+		if (atoi(entry->d_name) > 0 && is_named(dir, entry->d_name, name))
+			tid[n++] = atoi(entry->d_name);
+	}
+	closedir(all);
+	return n;
+}
+
+static u64 switches(int tid)
+{
+	unsigned long long value, sum = 0;
+	char path[64], line[256];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	f = fopen(path, "re");
+	if (!f)
+		ktap_bail("%s: %s", path, strerror(errno));
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "voluntary_ctxt_switches: %llu", &value) == 1 ||
+		    sscanf(line, "nonvoluntary_ctxt_switches: %llu", &value) == 1)
+			sum += value;
+	fclose(f);
+	return sum;
+}
+
+/* Its first number is the time on a CPU, to which a clock is more exact. */
+static bool waited(int tid, u64 *ns)
+{
+	unsigned long long ran, wait;
+	char path[64];
+	bool good;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/schedstat", tid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	good = fscanf(f, "%llu %llu", &ran, &wait) == 2;
+	fclose(f);
+	if (good)
+		*ns = wait;
+	return good;
+}
+
+void task_count(int tid, struct task_counts *tc)
+{
+	struct timespec ts;
+	clockid_t clock;
+	u64 wait = 0;
+
+	if (clock_getcpuclockid(tid, &clock) || clock_gettime(clock, &ts))
+		ktap_bail("CPU time of %d: %s", tid, strerror(errno));
+	tc->switches += switches(tid);
+	tc->cpu_ns += (u64)ts.tv_sec * 1000000000 + (u64)ts.tv_nsec;
+	tc->has_wait = waited(tid, &wait);
+	tc->wait_ns += wait;
+}
