@@ -230,6 +230,11 @@ bool vhost_wait(struct vhost *v, int timeout_ms)
 	return read(v->call, &count, sizeof(count)) == sizeof(count);
 }
 
+int vhost_call_fd(const struct vhost *v)
+{
+	return v->call;
+}
+
 static u16 used_now(const struct vhost *v)
 {
 	/* head is flags and idx, 16 bits each */

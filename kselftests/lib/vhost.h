@@ -38,6 +38,8 @@ unsigned int vhost_offer(struct vhost *v, unsigned int n);
 unsigned int vhost_pending(const struct vhost *v);
 /* Wait for a call from vhost; false after @timeout_ms without one. */
 bool vhost_wait(struct vhost *v, int timeout_ms);
+/* What is readable when there was a call; vhost_wait() takes that back. */
+int vhost_call_fd(const struct vhost *v);
 /* Hand each new frame to @fn; returns how many there were. */
 unsigned int vhost_collect(struct vhost *v, vhost_frame_fn fn, void *arg);
 /* The same for frames that nobody looks at: their buffers are offered again. */
