@@ -30,6 +30,7 @@
 
 #define FRAME_BYTES 60
 #define END_WAIT_MS 20
+#define GIVE_UP_MS 500U
 /* Those of this netns and of others that are not yet gone. */
 #define GENERATORS_MOST 256
 /* The reader's own CPU. */
@@ -108,6 +109,26 @@ static void *generate(void *arg)
 	return NULL;
 }
 
+/*
+ * pktgen ends when its last frame is gone: read what there is, and have the
+ * qdisc throw the rest away, so that a stall is not a hang.
+ */
+static void give_up(struct rate *ra)
+{
+	struct stall st;
+
+	pktgen_stop();
+	stall_start(&st, max(ra->sc.stall_ms, GIVE_UP_MS));
+	while (shared_get(ra->generating)) {
+		sink_take(&ra->sink, END_WAIT_MS);
+		stall_note(&st, ra->sink.frames);
+		if (!stall_over(&st))
+			continue;
+		netdev_up(ra->bench.dev, false);
+		break;
+	}
+}
+
 /* Generate @count frames a thread and read until there are no more. */
 static void run(struct rate *ra, u64 count)
 {
@@ -128,7 +149,7 @@ static void run(struct rate *ra, u64 count)
 		ra->stalled = stall_over(&st);
 	}
 	if (ra->stalled)
-		pktgen_stop();
+		give_up(ra);
 	pthread_join(thread, NULL);
 	if (ra->error)
 		ktap_bail("pktgen start: %s", strerror(-ra->error));
