@@ -45,7 +45,7 @@ class Reader:
 
 @dataclass(frozen=True)
 class Threads:
-    """pktgen's, which share some 60,000 frames in the wall lane, and 3,000 in the exact one."""
+    """pktgen's, which share the frames of a run."""
 
     number: int
 
@@ -59,8 +59,8 @@ class Threads:
 
     @property
     def few(self) -> int:
-        """Frames of each, for a clock that has no noise."""
-        return 3000 // self.number
+        """Frames of each for a clock without noise; with several, who runs when still varies."""
+        return 1500 if self.number == 1 else 12000 // self.number
 
 
 READ, VHOST, ANYWHERE = Reader("read"), Reader("vhost"), Reader("vhost", 0)
@@ -70,7 +70,7 @@ ONE, TWO, FOUR = Threads(1), Threads(2), Threads(4)
 def cost(point: Point) -> pytest.MarkDecorator:
     """Hold one sender closely; among several, stock drops cheaply what patched delivers."""
     if point["qdisc"] == "noqueue":
-        limit, reason = 0.05, "noqueue stays as it is"
+        limit, reason = 0.05 if point["threads"] == ONE else 0.25, "noqueue stays as it is"
     elif point["threads"] == ONE and point["mode"] == "start_xmit":
         limit, reason = 0.10, "one sender, whose frames find room most of the time"
     else:
