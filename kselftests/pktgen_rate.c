@@ -8,13 +8,12 @@
  * first frame that it gets and the last one.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include <linux/if_ether.h>
 
 #include "choice.h"
 #include "ktap.h"
@@ -24,18 +23,28 @@
 #include "pktgen.h"
 #include "qdisc.h"
 #include "scenario.h"
+#include "sink.h"
 #include "stall.h"
+#include "task.h"
+#include "vhost.h"
 
 #define FRAME_BYTES 60
 #define END_WAIT_MS 20
+#define GIVE_UP_MS 500U
+/* Those of this netns and of others that are not yet gone. */
+#define GENERATORS_MOST 256
+/* The reader's own CPU. */
+#define SAME_CPU (~0U)
 
 static const char * const modes[] = { "start_xmit", "queue_xmit", NULL };
+static const char * const consumers[] = { "count", "drop", NULL };
 
 /* What the whole machine counts. */
 struct activity {
 	u64 switches;
 	u64 net_tx;
 	u64 net_rx;
+	struct task_counts generators;
 };
 
 struct rate {
@@ -45,11 +54,12 @@ struct rate {
 	unsigned int count;
 	unsigned int warm_up;
 	unsigned int expect_drops;
-	struct vhost *vhost;
-	/* Of the part that is measured. */
-	u64 delivered;
-	u64 first_ns;
-	u64 last_ns;
+	unsigned int pin;
+	unsigned int pin_cpu;
+	struct sink sink;
+	/* pktgen's threads that have frames to send. */
+	int generator[CPU_SETSIZE];
+	unsigned int n_generators;
 	bool stalled;
 	bool generating;
 	int error;		/* from pktgen's start */
@@ -77,8 +87,13 @@ static u64 proc_stat(const char *name, unsigned int nr)
 	return value;
 }
 
-static void activity_read(struct activity *ac)
+static void activity_read(const struct rate *ra, struct activity *ac)
 {
+	unsigned int i;
+
+	memset(ac, 0, sizeof(*ac));
+	for (i = 0; i < ra->n_generators; i++)
+		task_count(ra->generator[i], &ac->generators);
 	/* The first number is a sum; then HI, TIMER, NET_TX, NET_RX. */
 	ac->switches = proc_stat("ctxt", 1);
 	ac->net_tx = proc_stat("softirq", 4);
@@ -94,59 +109,24 @@ static void *generate(void *arg)
 	return NULL;
 }
 
-static void got(struct rate *ra, unsigned int n)
+/*
+ * pktgen ends when its last frame is gone: read what there is, and have the
+ * qdisc throw the rest away, so that a stall is not a hang.
+ */
+static void give_up(struct rate *ra)
 {
-	if (!n)
-		return;
-	ra->last_ns = stall_now_ns();
-	if (!ra->delivered)
-		ra->first_ns = ra->last_ns;
-	ra->delivered += n;
-}
+	struct stall st;
 
-/* Read until there is nothing; false if there was nothing at all. */
-static bool take_read(struct rate *ra, int timeout_ms)
-{
-	struct pollfd pfd = { .fd = ra->bench.fd[0], .events = POLLIN };
-	char buf[256];
-	u64 before = ra->delivered;
-
-	if (poll(&pfd, 1, timeout_ms) < 1)
-		return false;
-	while (read(pfd.fd, buf, sizeof(buf)) >= 0) {
-		/* Two looks at the clock a run, not two a frame. */
-		if (!ra->delivered++)
-			ra->first_ns = stall_now_ns();
+	pktgen_stop();
+	stall_start(&st, max(ra->sc.stall_ms, GIVE_UP_MS));
+	while (shared_get(ra->generating)) {
+		sink_take(&ra->sink, END_WAIT_MS);
+		stall_note(&st, ra->sink.frames);
+		if (!stall_over(&st))
+			continue;
+		netdev_up(ra->bench.dev, false);
+		break;
 	}
-	if (errno != EAGAIN)
-		ktap_bail("read: %s", strerror(errno));
-	ra->last_ns = stall_now_ns();
-	return ra->delivered > before;
-}
-
-static void ignore_frame(void *arg, const void *buf, size_t len)
-{
-	(void)arg;
-	(void)buf;
-	(void)len;
-}
-
-static bool take_vhost(struct rate *ra, int timeout_ms)
-{
-	unsigned int n;
-
-	vhost_offer(ra->vhost, VHOST_BUFFERS);
-	if (!vhost_wait(ra->vhost, timeout_ms))
-		return false;
-	n = vhost_collect(ra->vhost, ignore_frame, NULL);
-	got(ra, n);
-	return n > 0;
-}
-
-static bool take(struct rate *ra, int timeout_ms)
-{
-	return ra->vhost ? take_vhost(ra, timeout_ms) :
-			   take_read(ra, timeout_ms);
 }
 
 /* Generate @count frames a thread and read until there are no more. */
@@ -157,51 +137,79 @@ static void run(struct rate *ra, u64 count)
 
 	if (pktgen_set_count(&ra->conf, count))
 		ktap_bail("pktgen does not take the count");
-	ra->delivered = 0;
+	sink_restart(&ra->sink);
 	ra->generating = true;
 	if (pthread_create(&thread, NULL, generate, ra))
 		ktap_bail("no thread");
 	stall_start(&st, ra->sc.stall_ms);
 	/* Only when there is nothing to read is it time to look around. */
-	while (take(ra, END_WAIT_MS) ||
+	while (sink_take(&ra->sink, END_WAIT_MS) ||
 	       (shared_get(ra->generating) && !ra->stalled)) {
-		stall_note(&st, ra->delivered);
+		stall_note(&st, ra->sink.frames);
 		ra->stalled = stall_over(&st);
 	}
 	if (ra->stalled)
-		pktgen_stop();
+		give_up(ra);
 	pthread_join(thread, NULL);
 	if (ra->error)
 		ktap_bail("pktgen start: %s", strerror(-ra->error));
 }
 
+/* Each netns has its own set of them: ours are those that were not there. */
+static void find_generators(struct rate *ra, const int *others, unsigned int n)
+{
+	unsigned int c, i, k, found, cpus = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN);
+	int tid[GENERATORS_MOST];
+	char name[32];
+
+	for (c = 0; c < min(ra->conf.threads, cpus); c++) {
+		snprintf(name, sizeof(name), PKTGEN_THREAD "%u",
+			 (ra->conf.first_cpu + c) % cpus);
+		found = tasks_find("/proc", name, tid, ARRAY_SIZE(tid));
+		for (i = 0; i < found; i++) {
+			for (k = 0; k < n && others[k] != tid[i]; k++)
+				;
+			if (k == n)
+				ra->generator[ra->n_generators++] = tid[i];
+		}
+	}
+	if (ra->n_generators != c)
+		ktap_bail("%u threads of pktgen, not %u", ra->n_generators, c);
+}
+
 static void setup(struct rate *ra)
 {
-	int err, cpu[CPU_SETSIZE];
-	unsigned int cpus = cpus_allowed(cpu, CPU_SETSIZE);
+	int err, cpu[CPU_SETSIZE], others[GENERATORS_MOST], own;
+	unsigned int n, cpus = cpus_allowed(cpu, CPU_SETSIZE);
 
+	n = tasks_find("/proc", PKTGEN_THREAD "*", others, ARRAY_SIZE(others));
 	netns_enter();
+	find_generators(ra, others, n);
 	bench_open(&ra->bench, &ra->sc, "rate0");
+	if (ra->sc.dev == DEV_TUN)
+		tuntap_ether(ra->bench.fd[0], ra->bench.dev);
 	ra->conf.ifname = ra->bench.dev;
-	ra->conf.size = FRAME_BYTES;
 	err = pktgen_setup(&ra->conf);
 	if (err)
 		ktap_bail("pktgen: %s", strerror(-err));
-	/* The last CPU: pktgen's first thread has the first one. */
-	cpu_pin(cpu[cpus - 1]);
-	if (ra->sc.reader == READER_VHOST) {
-		ra->vhost = vhost_open();
-		vhost_attach(ra->vhost, ra->bench.fd[0]);
-	} else if (fcntl(ra->bench.fd[0], F_SETFL, O_NONBLOCK)) {
-		ktap_bail("O_NONBLOCK: %s", strerror(errno));
-	}
+	/* The CPU that comes last, the first one being that of pktgen's first. */
+	own = cpu[(ra->conf.first_cpu + cpus - 1) % cpus];
+	cpu_pin(own);
+	sink_open(&ra->sink, ra->sc.reader, ra->bench.fd[0], ra->conf.size);
+	/* The worker has come into being with this thread's one CPU. */
+	if (ra->sc.reader != READER_VHOST)
+		return;
+	if (!ra->pin)
+		vhost_place(cpu, cpus);
+	else if (ra->pin_cpu != SAME_CPU)
+		vhost_place(&cpu[ra->pin_cpu % cpus], 1);
 }
 
 static void report(struct rate *ra, const struct pktgen_result *res,
 		   u64 drops, u64 held, const struct qdisc_stats *qd)
 {
 	u64 all = res->sent + res->errors;
-	u64 out = ra->delivered + drops + held;
+	u64 out = ra->sink.frames + drops + held;
 
 	ktap_ok(!ra->stalled && res->sent >= ra->conf.threads * ra->count,
 		"pktgen comes to its end");
@@ -211,13 +219,25 @@ static void report(struct rate *ra, const struct pktgen_result *res,
 		ktap_diag("%llu sent, %llu errors, %llu came out, %u qdisc drops",
 			  (unsigned long long)res->sent,
 			  (unsigned long long)res->errors,
-			  (unsigned long long)ra->delivered, qd->drops);
+			  (unsigned long long)ra->sink.frames, qd->drops);
 	if (!qdisc_holds(ra->sc.qdisc))
 		ktap_skip("noqueue drops, as in stock", "no driver drop");
 	else if (ra->expect_drops)
 		ktap_skip("only a figure here", "no driver drop");
 	else
 		ktap_ok(!drops, "no driver drop");
+}
+
+static void report_generators(const struct task_counts *start,
+			      const struct task_counts *end)
+{
+	ktap_figure("kpktgend_switches",
+		    (long long)(end->switches - start->switches), NULL);
+	ktap_figure("kpktgend_cpu_ns",
+		    (long long)(end->cpu_ns - start->cpu_ns), "ns");
+	if (end->has_wait)
+		ktap_figure("kpktgend_wait_ns",
+			    (long long)(end->wait_ns - start->wait_ns), "ns");
 }
 
 static void measure(struct rate *ra)
@@ -232,12 +252,12 @@ static void measure(struct rate *ra)
 	netdev_stats(ra->bench.dev, &dev);
 	lost = dev.tx_dropped;
 	qdisc_read(ra->bench.dev, &before);
-	activity_read(&start);
+	activity_read(ra, &start);
 	mark_begin();
 	if (!ra->stalled)
 		run(ra, ra->count);
 	mark_end();
-	activity_read(&end);
+	activity_read(ra, &end);
 	qdisc_read(ra->bench.dev, &after);
 	netdev_stats(ra->bench.dev, &dev);
 	lost = dev.tx_dropped - lost;
@@ -246,11 +266,18 @@ static void measure(struct rate *ra)
 	after.drops -= before.drops;
 
 	ktap_figure("sent", (long long)res.sent, "frames");
+	ktap_figure("transmitted", (long long)res.sent, "frames");
+	/*
+	 * By whom it was dropped, each frame once: what pktgen calls an error
+	 * is the same frame again, seen from the sender.
+	 */
+	ktap_figure("lost", (long long)(lost + after.drops), "frames");
+	ktap_figure("received", (long long)ra->sink.frames, "frames");
 	ktap_figure("pktgen_errors", (long long)res.errors, "frames");
-	ktap_figure("delivered", (long long)ra->delivered, "frames");
+	ktap_figure("delivered", (long long)ra->sink.frames, "frames");
 	ktap_figure("driver_drops", (long long)lost, "frames");
 	ktap_figure("qdisc_drops", after.drops, "frames");
-	ktap_figure("elapsed_ns", (long long)(ra->last_ns - ra->first_ns), "ns");
+	ktap_figure("elapsed_ns", (long long)(ra->sink.last_ns - ra->sink.first_ns), "ns");
 	ktap_figure("requeues", after.requeues - before.requeues, NULL);
 	ktap_figure("context_switches",
 		    (long long)(end.switches - start.switches), NULL);
@@ -258,6 +285,7 @@ static void measure(struct rate *ra)
 		    NULL);
 	ktap_figure("softirqs_net_rx", (long long)(end.net_rx - start.net_rx),
 		    NULL);
+	report_generators(&start.generators, &end.generators);
 	report(ra, &res, lost, after.qlen, &after);
 }
 
@@ -267,26 +295,36 @@ int main(int argc, char **argv)
 		.count = 20000,
 		.warm_up = 1000,
 		.conf.threads = 1,
+		.conf.size = FRAME_BYTES,
+		.pin = 1,
+		.pin_cpu = SAME_CPU,
 	};
 	const struct scenario_option options[] = {
 		{ "threads", &ra.conf.threads, "of pktgen" },
 		{ "count", &ra.count, "frames of each thread" },
 		{ "warm-up", &ra.warm_up, "frames of each thread before" },
+		{ "size", &ra.conf.size, "bytes of a frame" },
+		{ "first-cpu", &ra.conf.first_cpu, "of pktgen; the reader's is the one before" },
+		{ "pin", &ra.pin, "0: vhost may use any CPU" },
+		{ "pin-cpu", &ra.pin_cpu, "of vhost, else it is the reader's" },
 		{ "expect-drops", &ra.expect_drops, "1: they are figures only" },
 	};
 	int mode = choice_take(&argc, argv, "mode", modes, 0);
 
+	ra.sink.drop = choice_take(&argc, argv, "consumer", consumers, 0) == 1;
 	scenario_parse(&ra.sc, argc, argv, options, ARRAY_SIZE(options));
+	scenario_need_one_queue(&ra.sc);
 	ra.conf.queue_xmit = mode == 1;
 	ra.conf.count = ra.count;
-	if (ra.sc.dev != DEV_TAP || !ra.sc.len || !ra.conf.threads ||
-	    !ra.count || !ra.warm_up)
-		ktap_bail("pktgen_rate takes a tap, and numbers above 0");
+	if (!scenario_owns_queue(&ra.sc) || !ra.sc.len || !ra.conf.threads ||
+	    !ra.count || !ra.warm_up || ra.conf.size < FRAME_BYTES ||
+	    ra.conf.size > ETH_FRAME_LEN)
+		ktap_bail("pktgen_rate takes tun or tap, numbers above 0, frames of %d to %d bytes",
+			  FRAME_BYTES, ETH_FRAME_LEN);
 	ktap_plan(3);
 	setup(&ra);
 	measure(&ra);
-	if (ra.vhost)
-		vhost_close(ra.vhost);
+	sink_close(&ra.sink);
 	pktgen_cleanup();
 	bench_close(&ra.bench);
 	return ktap_status();

@@ -2,12 +2,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <linux/if_arp.h>
 #include <linux/if_ether.h>
-#include <linux/if_tun.h>
 
 #include "bpf.h"
 #include "crew.h"
@@ -144,12 +141,8 @@ static void pktgen_open(struct crew *c)
 {
 	int err;
 
-	if (c->sc->dev == DEV_TUN) {
-		netdev_up(c->b->dev, false);
-		if (ioctl(c->b->fd[0], TUNSETLINK, (unsigned long)ARPHRD_ETHER))
-			ktap_bail("TUNSETLINK: %s", strerror(errno));
-		netdev_up(c->b->dev, true);
-	}
+	if (c->sc->dev == DEV_TUN)
+		tuntap_ether(c->b->fd[0], c->b->dev);
 	c->pktgen = (struct pktgen_conf) {
 		.ifname = c->b->dev,
 		.threads = c->n,

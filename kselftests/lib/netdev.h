@@ -64,6 +64,8 @@ void tuntap_persist(int fd, bool on);
 /* Attach or detach one queue of a multi-queue device. */
 void tuntap_queue(int fd, bool attach);
 void tuntap_carrier(int fd, bool on);
+/* A tun device that says it is an Ethernet one: pktgen takes no other. */
+void tuntap_ether(int fd, const char *name);
 
 /* @kind: "macvtap" or "ipvtap", on top of the device @lower. */
 void tapdev_add(const char *kind, const char *name, const char *lower);

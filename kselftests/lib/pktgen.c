@@ -72,7 +72,8 @@ static int pktgen_setup_thread(const struct pktgen_conf *conf, unsigned int t)
 	int err = 0;
 
 	/* With more of them than CPUs, some have to share one. */
-	snprintf(thread, sizeof(thread), "kpktgend_%u", t % cpus);
+	snprintf(thread, sizeof(thread), PKTGEN_THREAD "%u",
+		 (conf->first_cpu + t) % cpus);
 	pktgen_dev_file(conf, t, dev, sizeof(dev));
 
 	if (t < cpus)

@@ -11,6 +11,7 @@
 struct pktgen_conf {
 	const char *ifname;
 	unsigned int threads;
+	unsigned int first_cpu;	/* of the first thread */
 	unsigned int size;	/* of a frame, Ethernet header included */
 	u64 count;		/* frames that each thread gets accepted */
 	bool queue_xmit;	/* through the qdisc, not straight to the driver */

@@ -10,6 +10,7 @@
 #include "load.h"
 #include "relay.h"
 #include "stall.h"
+#include "vhost.h"
 
 #define WAIT_MS 20
 #define LARGEST 2048
@@ -31,25 +32,43 @@ static void pace(struct relay *re)
 	re->due_ns = now + re->frame_us * 1000ULL;
 }
 
-static bool copy_one(struct relay *re, unsigned int from)
+static void hand_over(struct relay *re, unsigned int from, const void *buf,
+		      size_t len)
 {
 	int to = re->fd[!from];
+
+	if (re->look)
+		re->look(re->arg, from, buf, len);
+	/* What the other does not take is lost, as on a wire. */
+	if (to >= 0)
+		(void)!write(to, buf, len);
+	shared_add(re->frames[from], 1);
+	pace(re);
+}
+
+static void vhost_frame(void *arg, const void *buf, size_t len)
+{
+	struct relay_end *end = arg;
+
+	hand_over(end->relay, (unsigned int)(end - end->relay->end), buf, len);
+}
+
+static bool copy_some(struct relay *re, unsigned int from)
+{
+	struct vhost *vhost = re->end[from].vhost;
 	char buf[LARGEST];
 	ssize_t len;
 
+	if (vhost) {
+		vhost_offer(vhost, VHOST_BUFFERS);
+		return vhost_collect(vhost, vhost_frame, &re->end[from]);
+	}
 	if (re->fd[from] < 0)
 		return false;
 	len = read(re->fd[from], buf, sizeof(buf));
-	if (len <= 0)
-		return false;
-	if (re->look)
-		re->look(re->arg, from, buf, (size_t)len);
-	/* What the other does not take is lost, as on a wire. */
-	if (to >= 0)
-		(void)!write(to, buf, (size_t)len);
-	shared_add(re->frames[from], 1);
-	pace(re);
-	return true;
+	if (len > 0)
+		hand_over(re, from, buf, (size_t)len);
+	return len > 0;
 }
 
 static void *relay_thread(void *arg)
@@ -60,13 +79,21 @@ static void *relay_thread(void *arg)
 		{ .fd = re->fd[0], .events = POLLIN },
 		{ .fd = re->fd[1], .events = POLLIN },
 	};
+	unsigned int i;
 	bool some;
 
+	for (i = 0; i < 2; i++)
+		if (re->end[i].vhost)
+			pfd[i].fd = vhost_call_fd(re->end[i].vhost);
 	while (!shared_get(re->stop)) {
-		some = copy_one(re, 0);
-		some |= copy_one(re, 1);
-		if (!some)
-			poll(pfd, 2, WAIT_MS);
+		some = copy_some(re, 0);
+		some |= copy_some(re, 1);
+		if (some || poll(pfd, 2, WAIT_MS) < 1)
+			continue;
+		/* A call is there until it is taken; a frame is by itself. */
+		for (i = 0; i < 2; i++)
+			if (pfd[i].revents && re->end[i].vhost)
+				vhost_wait(re->end[i].vhost, 0);
 	}
 	return NULL;
 }
@@ -82,6 +109,11 @@ void relay_start(struct relay *re)
 		flags = fcntl(re->fd[i], F_GETFL);
 		if (flags < 0 || fcntl(re->fd[i], F_SETFL, flags | O_NONBLOCK))
 			ktap_bail("O_NONBLOCK: %s", strerror(errno));
+		if (!re->vhost)
+			continue;
+		re->end[i].relay = re;
+		re->end[i].vhost = vhost_open_size(LARGEST);
+		vhost_attach(re->end[i].vhost, re->fd[i]);
 	}
 	re->stop = false;
 	re->due_ns = 0;
@@ -91,6 +123,13 @@ void relay_start(struct relay *re)
 
 void relay_end(struct relay *re)
 {
+	unsigned int i;
+
 	shared_set(re->stop, true);
 	pthread_join(re->thread, NULL);
+	for (i = 0; i < 2; i++) {
+		if (re->end[i].vhost)
+			vhost_close(re->end[i].vhost);
+		re->end[i].vhost = NULL;
+	}
 }

@@ -17,12 +17,17 @@ struct relay {
 	/* A descriptor of -1 is no device: frames end here. */
 	int fd[2];
 	unsigned int frame_us;	/* a frame takes that long, at least */
+	bool vhost;		/* vhost-net reads, not this thread */
 	relay_frame_fn look;	/* at each frame, or NULL */
 	void *arg;
 	/* The thread's own, though anyone may look at them. */
 	u64 frames[2];		/* read from each */
 	bool stop;
 	u64 due_ns;
+	struct relay_end {
+		struct relay *relay;
+		struct vhost *vhost;
+	} end[2];
 	pthread_t thread;
 };
 

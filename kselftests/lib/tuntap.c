@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include <linux/if.h>
+#include <linux/if_arp.h>
 #include <linux/if_tun.h>
 
 #include "ktap.h"
@@ -106,6 +107,14 @@ void tuntap_carrier(int fd, bool on)
 
 	if (ioctl(fd, TUNSETCARRIER, &value))
 		ktap_bail("TUNSETCARRIER: %s", strerror(errno));
+}
+
+void tuntap_ether(int fd, const char *name)
+{
+	netdev_up(name, false);
+	if (ioctl(fd, TUNSETLINK, (unsigned long)ARPHRD_ETHER))
+		ktap_bail("TUNSETLINK: %s", strerror(errno));
+	netdev_up(name, true);
 }
 
 /* The node appears with the device, but udev may still be at its rights. */

@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -12,6 +14,7 @@
 #include <linux/virtio_ring.h>
 
 #include "ktap.h"
+#include "task.h"
 #include "vhost.h"
 
 #define RX_RING 0
@@ -148,6 +151,11 @@ struct vhost *vhost_open(void)
 	return open_with(1ULL << VHOST_NET_F_VIRTIO_NET_HDR, BUFFER_SIZE);
 }
 
+struct vhost *vhost_open_size(unsigned int size)
+{
+	return open_with(1ULL << VHOST_NET_F_VIRTIO_NET_HDR, size + HEAD_SIZE);
+}
+
 struct vhost *vhost_open_vnet(unsigned int size)
 {
 	return open_with(0, size);
@@ -186,17 +194,24 @@ bool vhost_attached(const struct vhost *v)
 	return v->attached;
 }
 
-unsigned int vhost_offer(struct vhost *v, unsigned int n)
+/* The @n buffers that were just put into the ring. */
+static void publish(struct vhost *v, unsigned int n)
 {
 	u64 one = 1;
+
+	__atomic_store_n(&v->avail.head.idx, v->avail_idx, __ATOMIC_SEQ_CST);
+	if (n && write(v->kick, &one, sizeof(one)) != sizeof(one))
+		ktap_bail("kick: %s", strerror(errno));
+}
+
+unsigned int vhost_offer(struct vhost *v, unsigned int n)
+{
 	unsigned int i;
 
 	for (i = 0; i < n && v->n_free; i++)
 		v->avail.head.ring[v->avail_idx++ % VHOST_BUFFERS] =
 			v->free[--v->n_free];
-	__atomic_store_n(&v->avail.head.idx, v->avail_idx, __ATOMIC_SEQ_CST);
-	if (i && write(v->kick, &one, sizeof(one)) != sizeof(one))
-		ktap_bail("kick: %s", strerror(errno));
+	publish(v, i);
 	return i;
 }
 
@@ -215,11 +230,20 @@ bool vhost_wait(struct vhost *v, int timeout_ms)
 	return read(v->call, &count, sizeof(count)) == sizeof(count);
 }
 
-unsigned int vhost_collect(struct vhost *v, vhost_frame_fn fn, void *arg)
+int vhost_call_fd(const struct vhost *v)
+{
+	return v->call;
+}
+
+static u16 used_now(const struct vhost *v)
 {
 	/* head is flags and idx, 16 bits each */
-	u16 idx = (u16)(__atomic_load_n(&v->used.head,
-						  __ATOMIC_ACQUIRE) >> 16);
+	return (u16)(__atomic_load_n(&v->used.head, __ATOMIC_ACQUIRE) >> 16);
+}
+
+unsigned int vhost_collect(struct vhost *v, vhost_frame_fn fn, void *arg)
+{
+	u16 idx = used_now(v);
 	const struct vring_used_elem *elem;
 	unsigned int frames = 0;
 
@@ -234,6 +258,40 @@ unsigned int vhost_collect(struct vhost *v, vhost_frame_fn fn, void *arg)
 		v->free[v->n_free++] = (u16)elem->id;
 	}
 	return frames;
+}
+
+unsigned int vhost_recycle(struct vhost *v)
+{
+	u16 idx = used_now(v);
+	unsigned int frames = 0;
+
+	for (; v->used_idx != idx; v->used_idx++, frames++)
+		v->avail.head.ring[v->avail_idx++ % VHOST_BUFFERS] =
+			(u16)v->used.ring[v->used_idx % VHOST_BUFFERS].id;
+	publish(v, frames);
+	return frames;
+}
+
+void vhost_place(const int *cpu, unsigned int n)
+{
+	unsigned int i, workers;
+	char name[32];
+	cpu_set_t set;
+	int tid[4];
+
+	CPU_ZERO(&set);
+	for (i = 0; i < n; i++)
+		CPU_SET(cpu[i], &set);
+	/* A thread of its owner, or a thread of the kernel's with its number. */
+	snprintf(name, sizeof(name), "vhost-%d", (int)getpid());
+	workers = tasks_find("/proc/self/task", name, tid, ARRAY_SIZE(tid));
+	if (!workers)
+		workers = tasks_find("/proc", name, tid, ARRAY_SIZE(tid));
+	if (!workers)
+		ktap_bail("no thread %s", name);
+	for (i = 0; i < workers; i++)
+		if (sched_setaffinity(tid[i], sizeof(set), &set))
+			ktap_bail("CPUs of %s: %s", name, strerror(errno));
 }
 
 void vhost_close(struct vhost *v)

@@ -18,6 +18,8 @@ struct vhost;
 typedef void (*vhost_frame_fn)(void *arg, const void *buf, size_t len);
 
 struct vhost *vhost_open(void);
+/* For frames of up to @size, without that header. */
+struct vhost *vhost_open_size(unsigned int size);
 /* For a device with IFF_VNET_HDR, and frames of up to @size with the header. */
 struct vhost *vhost_open_vnet(unsigned int size);
 /* @tap_fd: the queue to receive from. Attached, vhost takes a first batch. */
@@ -36,8 +38,14 @@ unsigned int vhost_offer(struct vhost *v, unsigned int n);
 unsigned int vhost_pending(const struct vhost *v);
 /* Wait for a call from vhost; false after @timeout_ms without one. */
 bool vhost_wait(struct vhost *v, int timeout_ms);
+/* What is readable when there was a call; vhost_wait() takes that back. */
+int vhost_call_fd(const struct vhost *v);
 /* Hand each new frame to @fn; returns how many there were. */
 unsigned int vhost_collect(struct vhost *v, vhost_frame_fn fn, void *arg);
+/* The same for frames that nobody looks at: their buffers are offered again. */
+unsigned int vhost_recycle(struct vhost *v);
+/* The only @n CPUs that vhost's workers of this process may use from now on. */
+void vhost_place(const int *cpu, unsigned int n);
 void vhost_close(struct vhost *v);
 
 #endif

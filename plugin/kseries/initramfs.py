@@ -6,9 +6,11 @@ import gzip
 import hashlib
 import io
 import os
+import re
+import shutil
 import subprocess
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 
 from virtme.cpiowriter import CpioWriter
 
@@ -18,6 +20,12 @@ from .errors import UsageProblem
 
 # The C that is the plugin's own.
 AGENT = Path(__file__).parent / "agent"
+# Besides PATH: where daemons and administrators' tools lie.
+_MORE_PATH = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+# A line of ldd: "NAME => FILE (ADDRESS)", or "FILE (ADDRESS)" of the dynamic loader.
+_LIBRARY = re.compile(r"^\s*(?:\S+ => )?(/\S+) \(0x", re.MULTILINE)
+# Where the host's loader looks besides its own folders.
+_LOADER_CACHE = Path("/etc/ld.so.cache")
 
 
 def build_programs(folder: Path) -> list[Path]:
@@ -41,9 +49,49 @@ def build_programs(folder: Path) -> list[Path]:
     return sorted(p for p in output.iterdir() if p.is_file() and os.access(p, os.X_OK))
 
 
-def make(programs: Sequence[Path]) -> Path:
-    """Make an initramfs with the agent as /init and `programs` in /bin; cached by content."""
-    contents = {"init": _agent()} | {f"bin/{p.name}": p.read_bytes() for p in programs}
+def host_tools(names: Sequence[str]) -> dict[str, bytes]:
+    """Return the host's programs of these names with the shared libraries that each one needs.
+
+    The keys are paths in the guest: /bin for a program, for a library where the host has it. A
+    program that the host lacks, or whose libraries it lacks, is left out: its tests say so.
+    """
+    contents: dict[str, bytes] = {}
+    for name in names:
+        path = os.pathsep.join([os.environ.get("PATH", os.defpath), *_MORE_PATH])
+        found = shutil.which(name, path=path)
+        if found is None:
+            continue
+        libraries = _libraries(found)
+        if libraries is None:
+            continue
+        contents[f"bin/{name}"] = Path(found).read_bytes()
+        contents |= {library.lstrip("/"): Path(library).read_bytes() for library in libraries}
+        if libraries and _LOADER_CACHE.is_file():
+            contents[str(_LOADER_CACHE).lstrip("/")] = _LOADER_CACHE.read_bytes()
+    return contents
+
+
+def _libraries(program: str) -> list[str] | None:
+    """Return the files that the loader takes for a program, [] for a static one.
+
+    None when one of them is missing.
+    """
+    said = subprocess.run(
+        ["ldd", program], env=os.environ | {"LC_ALL": "C"}, capture_output=True, text=True
+    )
+    return None if "=> not found" in said.stdout else _LIBRARY.findall(said.stdout)
+
+
+def make(programs: Sequence[Path], more: Mapping[str, bytes] | None = None) -> Path:
+    """Make an initramfs with the agent as /init and `programs` in /bin; cached by content.
+
+    `more` are files by their path in it; a program goes before one of them.
+    """
+    contents = {
+        **(more or {}),
+        "init": _agent(),
+        **{f"bin/{p.name}": p.read_bytes() for p in programs},
+    }
     digest = hashlib.sha256()
     for name in sorted(contents):
         digest.update(f"{name}\0".encode() + hashlib.sha256(contents[name]).digest())
@@ -55,7 +103,7 @@ def make(programs: Sequence[Path]) -> Path:
         part = path.with_suffix(f".{os.getpid()}")
         with part.open("wb") as raw, gzip.GzipFile("", "wb", 1, raw, mtime=0) as packed:
             writer = CpioWriter(packed)
-            for folder in ("bin", "dev", "proc", "sys", "tmp", "run"):
+            for folder in _folders(contents):
                 writer.mkdir(folder.encode(), 0o755)
             writer.mkchardev(b"dev/console", (5, 1), 0o600)
             for name in sorted(contents):
@@ -63,6 +111,14 @@ def make(programs: Sequence[Path]) -> Path:
             writer.write_trailer()
         part.replace(path)
     return path
+
+
+def _folders(names: Iterable[str]) -> list[str]:
+    """Return the folders of an initramfs with these files, each one after the one it lies in."""
+    folders = {"bin", "dev", "proc", "sys", "tmp", "run"}
+    for name in names:
+        folders |= {str(parent) for parent in PurePosixPath(name).parents}
+    return sorted(folders - {"."})
 
 
 def with_batch(initramfs: Path, commands: Sequence[Sequence[str]], path: Path) -> None:

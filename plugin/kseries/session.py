@@ -78,11 +78,11 @@ class KernelSession:
 
     @cached_property
     def initramfs(self) -> Path:
-        """The guests' root, with all programs in it."""
+        """The guests' root, with all programs in it, and the host's tools that are wanted."""
         programs = [
             p for folder in self.settings.programs for p in initramfs.build_programs(folder)
         ]
-        return initramfs.make(programs)
+        return initramfs.make(programs, initramfs.host_tools(self.settings.tools))
 
     @cached_property
     def lane(self) -> tuple[Lane, str]:

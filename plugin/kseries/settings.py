@@ -30,6 +30,7 @@ class Settings:
     fragments: tuple[Path, ...]
     report: Path
     programs: tuple[Path, ...]
+    tools: tuple[str, ...] = ()
     allowed: Path | None = None
     wall: str = "auto"
     baseline: Path | None = None
@@ -118,6 +119,11 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini(
         "kseries_programs", "folders with a Makefile whose programs go into the guest", "args"
     )
+    parser.addini(
+        "kseries_tools",
+        "programs of the host that go into the guest, with their libraries, where it has them",
+        "args",
+    )
 
 
 def load(config: pytest.Config) -> Settings | None:
@@ -162,6 +168,7 @@ def load(config: pytest.Config) -> Settings | None:
         baseline=(earlier_base / earlier).resolve() if earlier else None,
         calibrate=bool(config.getoption("--kernel-calibrate")),
         thresholds=_file(config, "kseries_thresholds"),
+        tools=tuple(str(name) for name in config.getini("kseries_tools")),
     )
 
 
