@@ -34,6 +34,7 @@ class Controller:
         self._verdict: Verdict | None = None
         self._floors: list[calibrate.Floor] = []
         self._floors_file: Path | None = None
+        self._files: list[str] = []
         self._began = time.monotonic()
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -102,8 +103,7 @@ class Controller:
         verdict = self._make_verdict(interrupted)
         self._verdict = verdict
         folder = self._session.settings.report
-        for write in REPORTS:
-            write(verdict, folder)
+        self._files = [name for write in REPORTS for name in write(verdict, folder)]
         if not verdict.good and not interrupted:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -113,8 +113,9 @@ class Controller:
             terminal.print_floors(self._floors, terminalreporter, self._floors_file)
         if self._verdict is not None:
             verbose = self._config.get_verbosity() > 0
+            folder = self._session.settings.report
             terminal.print_summary(
-                self._verdict, terminalreporter, self._session.settings.report, verbose=verbose
+                self._verdict, terminalreporter, folder, self._files, verbose=verbose
             )
 
     def _calibrate(self, items: Sequence[pytest.Item]) -> None:
@@ -193,6 +194,7 @@ class Controller:
                 self._kernel(name, cases) for name in sorted({h for c in cases for h in _ran(c)})
             ],
             cases=cases,
+            rows=session.rows,
             findings=self._findings,
             interrupted=interrupted,
             circumstances=session.circumstances,

@@ -13,7 +13,19 @@ from pathlib import Path
 
 import pytest
 
-from . import allowed, baseline, cache, host, initramfs, series, source, thresholds, tree, wall
+from . import (
+    allowed,
+    baseline,
+    cache,
+    host,
+    initramfs,
+    rows,
+    series,
+    source,
+    thresholds,
+    tree,
+    wall,
+)
 from .build import Builder, Image, compiler
 from .console import Splat, decode, decode_lines
 from .errors import DoesNotBoot, GuestCrashed, InfraError, KseriesError, UsageProblem
@@ -131,6 +143,11 @@ class KernelSession:
         """An earlier version of the series, as an earlier run measured it."""
         return baseline.load(self.settings.baseline) if self.settings.baseline else None
 
+    @cached_property
+    def rows(self) -> rows.Rows:
+        """The tables and plots that the project wants filled."""
+        return rows.load(self.settings.rows) if self.settings.rows else rows.Rows()
+
     def check(self) -> None:
         """Find bad options, missing tools and patches that do not apply, before anything long."""
         missing = [name for name in _TOOLS if shutil.which(name) is None]
@@ -142,7 +159,7 @@ class KernelSession:
         qemu_version()
         compiler()
         cache.need_space()
-        _ = self.allowed, self.thresholds, self.baseline
+        _ = self.allowed, self.thresholds, self.baseline, self.rows
         tree.patched_files(self.source.root, self.series)
 
     def prepare(self) -> None:

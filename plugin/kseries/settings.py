@@ -36,6 +36,7 @@ class Settings:
     baseline: Path | None = None
     calibrate: bool = False
     thresholds: Path | None = None
+    rows: Path | None = None
 
 
 def config_names() -> list[str]:
@@ -115,6 +116,7 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("kseries_baseline", "default of --kernel-baseline")
     parser.addini("kseries_wall", "default of --kernel-wall", default="auto")
     parser.addini("kseries_thresholds", "file of what measurements are held to")
+    parser.addini("kseries_rows", "file of tables and plots to fill with what was measured")
     parser.addini("kseries_report", "default of --kernel-report", default="report")
     parser.addini(
         "kseries_programs", "folders with a Makefile whose programs go into the guest", "args"
@@ -169,6 +171,7 @@ def load(config: pytest.Config) -> Settings | None:
         calibrate=bool(config.getoption("--kernel-calibrate")),
         thresholds=_file(config, "kseries_thresholds"),
         tools=tuple(str(name) for name in config.getini("kseries_tools")),
+        rows=_file(config, "kseries_rows"),
     )
 
 

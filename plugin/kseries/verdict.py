@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .baseline import Against
+from .rows import Rows
 from .throughput import Comparison
 
 SCHEMA_VERSION = 1
@@ -181,6 +182,7 @@ class Verdict:
     patches: list[str]
     kernels: list[Kernel] = field(default_factory=list)
     cases: list[Case] = field(default_factory=list)
+    rows: Rows = field(default_factory=Rows)
     findings: list[Finding] = field(default_factory=list)
     interrupted: bool = False
     # What was measured in real time depends on; empty where nothing was.
@@ -295,6 +297,8 @@ class Verdict:
                 for (stock, patched), n in sorted(self.cross_table().items())
             ],
             "cases": [_case_json(case) for case in self.cases],
+            "tables": [asdict(table) for table in self.rows.tables],
+            "plots": [asdict(plot) for plot in self.rows.plots],
         }
 
 

@@ -37,6 +37,7 @@ from kseries.verdict import (
 )
 
 from .conftest import ROOT
+from .fake_measurements import ROWS, measured_cases
 from .fakes import ReplayedSession, replay
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -201,6 +202,10 @@ def _regressed() -> Verdict:
     )
 
 
+def _measured_run() -> Verdict:
+    return _verdict(*measured_cases(), rows=ROWS)
+
+
 RUNS: dict[str, Callable[[], Verdict]] = {
     "all-good": _all_good,
     "broken": _broken,
@@ -209,6 +214,7 @@ RUNS: dict[str, Callable[[], Verdict]] = {
     "infra": _infra,
     "interrupted": _interrupted,
     "regressed": _regressed,
+    "measured": _measured_run,
 }
 EVERY_RUN = pytest.mark.parametrize("name", RUNS)
 
@@ -230,14 +236,15 @@ class Lines:
 def _summary(verdict: Verdict, folder: Path, *, verbose: bool = False) -> str:
     lines = Lines()
     out = cast(pytest.TerminalReporter, lines)
-    terminal.print_summary(verdict, out, folder, verbose=verbose)
+    files = [name for write in REPORTS for name in write(verdict, folder)]
+    terminal.print_summary(verdict, out, folder, files, verbose=verbose)
     return lines.text
 
 
 def _written(verdict: Verdict, folder: Path) -> dict[str, str]:
     for write in REPORTS:
         write(verdict, folder)
-    return {path.name: path.read_text() for path in folder.iterdir()}
+    return {path.name: path.read_text() for path in folder.iterdir() if path.is_file()}
 
 
 def _matches(text: str, name: str) -> None:
@@ -254,6 +261,10 @@ def test_golden_file(name: str, file: str, tmp_path: Path) -> None:
     _matches(_written(RUNS[name](), tmp_path)[file], f"{name}/{file}")
 
 
+def test_golden_cover(tmp_path: Path) -> None:
+    _matches(_written(_measured_run(), tmp_path)["cover.txt"], "measured/cover.txt")
+
+
 @EVERY_RUN
 def test_golden_terminal(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -268,7 +279,7 @@ def test_golden_terminal_verbose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_every_golden_file_is_used() -> None:
     files = ("junit.xml", "review.txt", "review.md", "terminal.txt")
-    used = {f"{name}/{file}" for name in RUNS for file in files}
+    used = {f"{name}/{file}" for name in RUNS for file in files} | {"measured/cover.txt"}
     there = {str(path.relative_to(GOLDEN)) for path in GOLDEN.rglob("*.*")}
     assert there == used | {"all-good/terminal-verbose.txt"}
 
@@ -283,6 +294,7 @@ def test_the_runs_are_what_they_are_called() -> None:
         "infra": {Word.INFRA, Word.INCOMPLETE},
         "interrupted": {Word.INCOMPLETE},
         "regressed": {Word.FIXED, Word.REGRESSED, Word.IMPROVED, Word.OK},
+        "measured": {Word.OK, Word.INCONCLUSIVE, Word.IMPROVED, Word.INFRA},
     }
 
 

@@ -6,6 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..verdict import Verdict
-from . import data, junit, review
+from . import cover, data, junit, plots, review
 
-REPORTS: tuple[Callable[[Verdict, Path], None], ...] = (data.write, junit.write, review.write)
+# Each returns what it wrote, in a person's words: names of files, or a folder and a count.
+REPORTS: tuple[Callable[[Verdict, Path], list[str]], ...] = (
+    data.write,
+    junit.write,
+    review.write,
+    cover.write,
+    plots.write,
+)

@@ -9,7 +9,8 @@ from .. import cache
 from ..verdict import Verdict
 
 
-def write(verdict: Verdict, folder: Path) -> None:
+def write(verdict: Verdict, folder: Path) -> list[str]:
     """Write FOLDER/verdict.json; its schema is docs/verdict.schema.json."""
     text = json.dumps(verdict.to_json(), indent=1, ensure_ascii=False)
     cache.replace(folder / "verdict.json", text.encode(errors="replace") + b"\n")
+    return ["verdict.json"]

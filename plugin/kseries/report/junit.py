@@ -14,7 +14,7 @@ from ..verdict import GOOD, NEUTRAL, STOCK, Case, Half, Kind, Outcome, Verdict, 
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def write(verdict: Verdict, folder: Path) -> None:
+def write(verdict: Verdict, folder: Path) -> list[str]:
     """Write FOLDER/junit.xml. `failure` and `error` stand only where the verdict is bad."""
     suites = []
     for name in ("stock", "patched"):
@@ -30,6 +30,7 @@ def write(verdict: Verdict, folder: Path) -> None:
             suites.append(TestSuite(name, cases, properties=facts))
     text = to_xml_report_string(suites, prettyprint=True)
     cache.replace(folder / "junit.xml", text.encode(errors="replace"))
+    return ["junit.xml"]
 
 
 def _clean(text: str) -> str:

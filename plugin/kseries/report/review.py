@@ -5,26 +5,29 @@ from __future__ import annotations
 import textwrap
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
 from .. import cache
 from ..halves import describe
 from ..verdict import Verdict
-from . import table
+from . import measured, table
 
 _COLUMNS = 72  # a reply is quoted: the list's custom
 _MOST_SHOWN = 10
 
 
-def write(verdict: Verdict, folder: Path) -> None:
+def write(verdict: Verdict, folder: Path) -> list[str]:
     """Write FOLDER/review.txt and FOLDER/review.md."""
-    for name in ("review.txt", "review.md"):
+    names = ["review.txt", "review.md"]
+    for name in names:
         cache.replace(folder / name, render(verdict, name).encode(errors="replace"))
+    return names
 
 
-def render(verdict: Verdict, name: str) -> str:
-    """Render one of the two from its template in report/templates/."""
+def render(verdict: Verdict, name: str, **more: Any) -> str:
+    """Render a file from its template in report/templates/, with what else that wants."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_template),
         trim_blocks=True,
@@ -33,7 +36,7 @@ def render(verdict: Verdict, name: str) -> str:
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # plain text and Markdown, no HTML
     )
-    environment.filters["wrap"] = _wrap
+    environment.filters["wrap"] = wrap
     environment.filters["wrap_lines"] = lambda text: "\n".join(map(_wrap_line, text.splitlines()))
     environment.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("\n", " ")
     bad = verdict.bad()
@@ -50,6 +53,8 @@ def render(verdict: Verdict, name: str) -> str:
             for case in verdict.cases
             if case.comparison
         ],
+        blocks=measured.blocks(verdict),
+        **more,
     )
 
 
@@ -60,14 +65,14 @@ def _template(name: str) -> str:
 def _wrap_line(line: str) -> str:
     """Wrap one line of a message; what continues it keeps its indent."""
     indent = " " * (len(line) - len(line.lstrip()))
-    return _wrap(line, indent)
+    return wrap(line, indent)
 
 
-def _wrap(text: str, indent: str = "") -> str:
+def wrap(text: str, indent: str = "", columns: int = _COLUMNS) -> str:
     """Wrap to the columns of a list reply; a word longer than that stays whole."""
     return textwrap.fill(
         " ".join(str(text).split()),
-        _COLUMNS,
+        columns,
         initial_indent=indent,
         subsequent_indent=" " * len(indent),
         break_long_words=False,

@@ -18,7 +18,12 @@ _MOST_SHOWN = 20
 
 
 def print_summary(
-    verdict: Verdict, out: pytest.TerminalReporter, folder: Path, *, verbose: bool
+    verdict: Verdict,
+    out: pytest.TerminalReporter,
+    folder: Path,
+    files: Sequence[str],
+    *,
+    verbose: bool,
 ) -> None:
     """Print the table, what is bad, what was measured, and the verdict with how to get it again."""
     out.section("kernel series")
@@ -56,8 +61,7 @@ def print_summary(
     out.write_line(f"again:  {verdict.command}")
     shown_folder = os.path.relpath(folder)
     shown_folder = str(folder) if shown_folder.startswith("..") else shown_folder
-    files = "verdict.json, junit.xml, review.txt, review.md"
-    out.write_line(f"report: {shown_folder}/ ({files}): {_status(verdict)}")
+    out.write_line(f"report: {shown_folder}/ ({', '.join(files)}): {_status(verdict)}")
 
 
 def print_floors(floors: Sequence[Floor], out: pytest.TerminalReporter, file: Path) -> None:
