@@ -25,6 +25,8 @@ help:
 	@echo 'make test          lint, types, the tests of the plugin, then the series in its default size,'
 	@echo '                   and some of it on a kernel with lockdep'
 	@echo 'make test-full     every combination of scenarios, not a covering choice'
+	@echo 'make throughput    what the series costs; WALL=tcg measures real time on emulated CPUs, too'
+	@echo 'make throughput-full   every row of it'
 	@echo 'make soak          senders and readers in parallel on small rings, SOAK_MINUTES=10'
 	@echo 'make test-debug    the default size on kernels that look for bugs in memory and for races'
 	@echo 'make test-mutants  every mutant of the series must be killed by a test'
@@ -60,6 +62,15 @@ checkpatch: setup
 test-full: setup
 	$(PYTEST) tests/series $(KERNEL) --full-matrix $(PYTEST_ARGS)
 
+# What the series costs: instructions everywhere, real time where KVM works; or WALL=tcg, emulated.
+WALL ?= auto
+throughput: setup
+	$(PYTEST) tests/throughput $(KERNEL) --kernel-wall=$(WALL) --kernel-report=report/throughput \
+		$(PYTEST_ARGS)
+
+throughput-full: setup
+	@$(MAKE) --no-print-directory throughput PYTEST_ARGS="--full-matrix $(PYTEST_ARGS)"
+
 # Small rings, other seeds each time; what the run says of its seed repeats it.
 soak: setup
 	$(PYTEST) tests/series/test_soak.py $(KERNEL) --kernel-cpus=$(SOAK_CPUS) \
@@ -87,5 +98,5 @@ clean:
 	rm -rf report .venv .pytest_cache .mypy_cache .ruff_cache
 	$(MAKE) -C kselftests clean
 
-.PHONY: help setup run series test lint test-plugin checkpatch test-full soak test-lockdep test-debug \
+.PHONY: help setup run series test lint test-plugin checkpatch test-full throughput throughput-full soak test-lockdep test-debug \
 	test-mutants test-designs clean
