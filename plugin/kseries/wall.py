@@ -64,7 +64,7 @@ def measure(
     boot: Callable[[str], Guest],
     sample: Callable[[Ran, str], float | None],
     seed: int,
-    said: Callable[[str], None],
+    said: Callable[[str], object],
 ) -> None:
     """Measure all scenarios, in place. `sample` gives a run's metric, or None if it failed.
 

@@ -1,0 +1,218 @@
+"""Thresholds of a file, sequential comparisons in real time, floors, and an earlier version."""
+
+from __future__ import annotations
+
+import json
+import random
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kseries import baseline, calibrate, neutral, thresholds, wall
+from kseries.errors import UsageProblem
+from kseries.functions import certain
+from kseries.guest import Ran
+from kseries.series import Patch, Series
+from kseries.throughput import Threshold, compare
+from kseries.tree import patched_files
+from kseries.verdict import KERNELS, PATCHED, STOCK
+
+from .fakes import FIRST, TREE, write_files
+
+COST = Threshold("instructions_per_packet", 0.05, "a reason")
+RATE = Threshold("received_per_second", 0.05, "a reason", "less")
+
+
+COMMANDS = {name: [["program"]] for name in KERNELS}
+
+
+class FakeGuest:
+    alive = True
+
+    def __init__(self, kernel: str) -> None:
+        self.kernel = kernel
+
+    def run(self, argv: list[str], _deadline_ms: int) -> Ran:
+        return Ran((self.kernel, *argv))
+
+    def close(self) -> None:
+        self.alive = False
+
+
+def _measure(effect: float, noise: float, seed: int, threshold: Threshold = RATE) -> wall.Scenario:
+    """Measure a made-up rate: patched is stock times `effect`, each with its own noise."""
+    draw = random.Random(seed)
+    one = wall.Scenario(COMMANDS, threshold, 60)
+
+    def sample(ran: Ran, metric: str) -> float:
+        assert metric == threshold.metric
+        true = 1000.0 * (effect if ran.argv[0] == PATCHED else 1.0)
+        return true * (1 + draw.gauss(0, noise))
+
+    boot: Any = FakeGuest
+    wall.measure({"case": one}, boot, sample, seed, said=str)
+    return one
+
+
+def test_blocks_are_abba_or_baab() -> None:
+    drawn = list(islice(wall.blocks(1), 50))
+    assert set(drawn) == {
+        (STOCK, PATCHED, PATCHED, STOCK),
+        (PATCHED, STOCK, STOCK, PATCHED),
+    }
+
+
+def test_it_stops_when_it_is_clear() -> None:
+    one = _measure(0.7, 0.01, 1)
+    assert one.comparison
+    assert (one.comparison.word, one.comparison.pairs) == ("regressed", wall.FIRST_LOOK)
+    noisy = _measure(1.0, 0.5, 1)
+    assert noisy.comparison
+    assert (noisy.comparison.word, noisy.comparison.pairs) == ("inconclusive", wall.MOST_PAIRS)
+
+
+def test_noise_is_no_change() -> None:
+    words = [c.word for seed in range(200) if (c := _measure(1.0, 0.05, seed).comparison)]
+    assert len(words) == 200
+    # Of 40 at most 3 may be called different; that is 15 of 200.
+    assert words.count("regressed") + words.count("improved") <= 4
+
+
+def test_a_loss_of_a_tenth_is_found() -> None:
+    words = [c.word for seed in range(100) if (c := _measure(0.9, 0.05, seed).comparison)]
+    assert words.count("regressed") >= 80
+    assert "ok" not in words
+
+
+def _failed(_ran: Ran, _metric: str) -> float | None:
+    return None
+
+
+def test_a_failed_run_ends_a_scenario() -> None:
+    one = wall.Scenario(COMMANDS, RATE, 60)
+    boot: Any = FakeGuest
+    wall.measure({"case": one}, boot, _failed, 1, said=str)
+    assert one.comparison is None
+    assert sum(len(runs) for runs in one.runs.values()) == 1
+
+
+def test_less_of_a_rate_is_worse() -> None:
+    assert compare([100.0] * 3, [80.0, 81.0, 79.0], RATE).word == "regressed"
+    assert compare([100.0] * 3, [80.0, 81.0, 79.0], COST).word == "improved"
+
+
+def _file(folder: Path, text: str) -> tuple[thresholds.Entry, ...]:
+    path = folder / "thresholds.toml"
+    path.write_text(text)
+    return thresholds.load(path)
+
+
+def test_a_file_of_thresholds(tmp_path: Path) -> None:
+    text = '[[threshold]]\ncase = "test_a[2-*]"\nmax_decrease = 0.1\nreason = "why"\n'
+    (entry,) = _file(tmp_path, text)
+    assert (entry.limit, entry.worse, entry.metric) == (0.1, "less", None)
+    assert thresholds.fits(entry.case, "test_a[2-read]")
+    assert not thresholds.fits(entry.case, "test_a[1-read]")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        '[[threshold]]\ncase = "a"\nreason = "b"\n',
+        '[[threshold]]\ncase = "a"\nreason = "b"\nmax_increase = 0.0\n',
+        '[[threshold]]\ncase = "a"\nreason = "b"\nmax_increase = 0.1\nmax_decrease = 0.1\n',
+        '[[threshold]]\ncase = "a"\nmax_increase = 0.1\n',
+        '[[threshold]]\ncase = "a"\nreason = "b"\nmax_increase = 0.1\nlimit = 1\n',
+        "x = 1\n",
+        "[[threshold\n",
+    ],
+)
+def test_a_bad_file_of_thresholds(tmp_path: Path, bad: str) -> None:
+    with pytest.raises(UsageProblem, match=r"thresholds\.toml"):
+        _file(tmp_path, bad)
+
+
+def test_a_floor_bounds_what_was_seen() -> None:
+    ratios = [1.001, 0.999, 1.002, 0.998, 1.0, 1.001, 0.999, 1.0, 1.0]
+    floor = calibrate.prediction_floor(ratios)
+    assert max(abs(ratio - 1) for ratio in ratios) < floor < 0.005
+
+
+def test_a_threshold_below_its_floor_is_refused() -> None:
+    floor = calibrate.Floor("case", COST.metric, "exact", 0.06, [1.0], [])
+    assert "finer" in (calibrate.too_fine(floor, COST) or "")
+    assert calibrate.too_fine(floor, Threshold(COST.metric, 0.06, "r")) is None
+    assert calibrate.too_fine(None, COST) is None
+
+
+def test_floors_are_kept_by_what_they_depend_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KSERIES_CACHE", str(tmp_path))
+    floor = calibrate.Floor("case", "m", "exact", 0.06, [1.0], [])
+    calibrate.store({"qemu": "7"}, [floor])
+    assert calibrate.load({"qemu": "7"}) == {"case": floor}
+    assert calibrate.load({"qemu": "8"}) == {}
+
+
+def test_neutral_edits_apply_and_are_enough(tmp_path: Path) -> None:
+    files = TREE | {
+        "drivers/net/ring.c": "#include <a.h>\n\n" + TREE["drivers/net/ring.c"],
+        "drivers/net/Makefile": "obj-y += ring.o\nobj-y += old.o\n",
+    }
+    root = write_files(tmp_path, files)
+    edits = neutral.edits(root, Series((Patch("1", "1", FIRST),), "s"))
+    changed = [patched_files(root, edit) for edit in edits]
+    assert len(edits) >= 8
+    assert all(len(files) == 1 for files in changed)
+    linked = next(files for files in changed if "drivers/net/Makefile" in files)
+    content = linked["drivers/net/Makefile"]
+    assert content
+    assert content.data == b"obj-y += old.o\nobj-y += ring.o\n"
+
+
+def test_what_changed_for_sure() -> None:
+    before = {"xmit": [100.0, 101.0, 100.0], "schedule": [500.0, 300.0, 900.0]}
+    after = {"xmit": [120.0, 121.0, 120.1], "schedule": [900.0, 310.0, 500.0]}
+    assert [(cost.name, round(cost.change)) for cost in certain(before, after)] == [("xmit", 20)]
+
+
+KEY = {"qemu": "7", "compiler": "gcc"}
+
+
+def _baseline(folder: Path, **patched: object) -> baseline.Baseline:
+    data = {"measured_with": KEY, "cases": [{"name": "case", "patched": patched}]}
+    path = folder / "verdict.json"
+    path.write_text(json.dumps(data))
+    return baseline.load(path)
+
+
+def test_twenty_instructions_more_than_before(tmp_path: Path) -> None:
+    samples = [9000.0, 9100.0, 9050.0]
+    earlier = _baseline(
+        tmp_path, command="program", samples=samples, functions={"xmit": [100.0, 101.0, 100.0]}
+    )
+    more = [value + 20 for value in samples]
+    found = earlier.against("case", "program", more, {"xmit": [120.0, 121.0, 120.1]}, COST)
+    assert found
+    assert (found.comparison.word, found.word) == ("ok", "regressed")
+    assert [cost.name for cost in found.functions] == ["xmit"]
+    same = earlier.against("case", "program", samples, {"xmit": [100.0, 101.0, 100.0]}, COST)
+    assert same
+    assert (same.word, same.net) == ("ok", 0)
+    assert earlier.against("case", "other", samples, {}, COST) is None
+
+
+def test_a_baseline_of_other_tools_is_refused(tmp_path: Path) -> None:
+    earlier = _baseline(tmp_path)
+    earlier.must_fit(KEY)
+    with pytest.raises(UsageProblem, match="qemu: 7 then, 8 now"):
+        earlier.must_fit(KEY | {"qemu": "8"})
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"cases": []}'])
+def test_no_baseline(tmp_path: Path, text: str) -> None:
+    (tmp_path / "verdict.json").write_text(text)
+    with pytest.raises(UsageProblem, match=r"--kernel-baseline=.*no verdict\.json"):
+        baseline.load(tmp_path / "verdict.json")
