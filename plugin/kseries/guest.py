@@ -379,9 +379,10 @@ class Guest:
 def _on_one_cpu() -> None:
     """Keep QEMU on one CPU of the host, so that its threads take turns, too.
 
-    It restarts the timer by which the guest's CPUs take turns when all of them are idle, but not
-    where its main loop was faster in ending that (QEMU 7.2, rr_wait_io_event() and
-    icount_start_warp_timer()). On two CPUs of a busy host one run in some forty was another.
+    When all of the guest's CPUs are idle, the thread of the CPUs restarts the timer by which they
+    take turns, unless QEMU's main loop was faster and has ended the idleness (rr_wait_io_event()
+    and icount_start_warp_timer()). With threads side by side on a busy host one of 200 runs
+    differed from the others.
     """
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
