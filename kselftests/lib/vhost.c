@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,9 +123,24 @@ static struct vhost *vhost_alloc(unsigned int size)
 	return v;
 }
 
+/*
+ * It makes a thread of this process, which a pending signal makes fail, and
+ * vhost calls each failure ENOMEM (vhost_worker_create(), copy_process()). What
+ * is blocked is not pending in that sense.
+ */
+static void set_owner(struct vhost *v)
+{
+	sigset_t all, before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	command(v, VHOST_SET_OWNER, NULL, "VHOST_SET_OWNER");
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 static void own(struct vhost *v)
 {
-	command(v, VHOST_SET_OWNER, NULL, "VHOST_SET_OWNER");
+	set_owner(v);
 	command(v, VHOST_SET_FEATURES, &v->features, "VHOST_SET_FEATURES");
 	set_memory(v);
 	set_ring(v);
