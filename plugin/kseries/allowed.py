@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import tomlfile
 from .console import Splat
 from .errors import UsageProblem
 
@@ -28,13 +28,7 @@ class Allowed:
 
 def load(path: Path) -> tuple[Allowed, ...]:
     """Read a file of [[allow]] tables. Raises UsageProblem for one that is not whole."""
-    try:
-        data = tomllib.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UsageProblem(f"{path}: not to be read as TOML: {error}") from error
-    tables = data.pop("allow", [])
-    if data or not isinstance(tables, list):
-        raise UsageProblem(f"{path}: holds [[allow]] tables and nothing else")
+    tables = tomlfile.tables(path, "allow")
     return tuple(_entry(path, number, table) for number, table in enumerate(tables, 1))
 
 

@@ -17,7 +17,7 @@ KERNEL_FIXTURE = "kernel_image"
 SESSION_FIXTURE = "kernel_session"
 _HALF = re.compile(rf"\[({'|'.join(KERNELS)})(?=[-\]])")
 # Guest seconds that a program may take unless its mark says otherwise.
-DEADLINE_S = 60.0
+_DEADLINE_S = 60.0
 _PARAMS = re.compile(r"\{(\w+(?:\.\w+)?)\}")
 
 
@@ -106,12 +106,17 @@ def _fill(word: str, item: pytest.Item, kernel: str | None) -> str:
 
 def scenario_of(item: pytest.Item, entries: Sequence[Entry]) -> Scenario:
     """Make of either half of a test what the wall lane wants to know of it."""
-    mark = item.get_closest_marker("kernel_program")
     return Scenario(
         commands={name: commands_of(item, name) for name in KERNELS},
         threshold=threshold_of(item, case_of(item.nodeid), entries),
-        deadline_s=mark.kwargs.get("deadline_s", DEADLINE_S) if mark else DEADLINE_S,
+        deadline_s=deadline_of(item),
     )
+
+
+def deadline_of(item: pytest.Item) -> float:
+    """Return the guest seconds that a test's program may take."""
+    mark = item.get_closest_marker("kernel_program")
+    return float(mark.kwargs.get("deadline_s", _DEADLINE_S)) if mark else _DEADLINE_S
 
 
 class Collection:

@@ -5,21 +5,21 @@ from __future__ import annotations
 import shlex
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from . import calibrate
-from .collection import LEFT_OUT, case_of, commands_of, is_half, kernel_of, scenario_of
+from .collection import LEFT_OUT, case_of, commands_of, is_half, kernel_of
 from .errors import KseriesError, SeriesFinding, UsageProblem
 from .halves import ATTRIBUTE, LAST_WORDS, from_report
 from .lane import Lane, qemu_version
 from .progress import OnTerminal
 from .report import REPORTS, terminal
 from .session import KernelSession
-from .thresholds import EXACT, WALL, lane_of, threshold_of
+from .thresholds import EXACT, lane_of, threshold_of
 from .verdict import PATCHED, STOCK, Case, Finding, Kernel, Verdict, assemble
 
 
@@ -61,7 +61,11 @@ class Controller:
             return None
         if not self._done(self._session.prepare):
             return True
-        measured = [item for item in session.items if lane_of(item)]
+        measured = {
+            case_of(item.nodeid): item
+            for item in session.items
+            if lane_of(item) and kernel_of(item.nodeid) == STOCK
+        }
         if self._session.settings.calibrate:
             self._done(lambda: self._calibrate(measured))
             return True
@@ -118,45 +122,31 @@ class Controller:
                 self._verdict, terminalreporter, folder, self._files, verbose=verbose
             )
 
-    def _calibrate(self, items: Sequence[pytest.Item]) -> None:
-        """Measure the floors of what is measured, and keep them."""
-        stock = {case_of(item.nodeid): item for item in items if kernel_of(item.nodeid) == STOCK}
-        if not stock:
+    def _calibrate(self, measured: Mapping[str, pytest.Item]) -> None:
+        """Measure the floors of cases, each with its stock half, and keep them."""
+        if not measured:
             raise UsageProblem("--kernel-calibrate: nothing that was collected is measured")
-        entries, state = self._session.thresholds, self._session
+        state = self._session
         exact = {
-            case: calibrate.Measured(commands_of(item), threshold_of(item, case, entries))
-            for case, item in stock.items()
+            case: calibrate.Measured(commands_of(item), threshold_of(item, case, state.thresholds))
+            for case, item in measured.items()
             if lane_of(item) == EXACT
         }
         state.close()
         self._floors = calibrate.exact(state, exact)
         if state.wall_lane[0] is not None:
-            self._floors += calibrate.real_time(
-                state,
-                {
-                    case: scenario_of(item, entries)
-                    for case, item in stock.items()
-                    if lane_of(item) == WALL
-                },
-            )
+            self._floors += calibrate.real_time(state, state.wall_plan)
         self._floors_file = calibrate.store(state.measured_with, self._floors)
 
-    def _check_floors(self, items: Sequence[pytest.Item]) -> None:
+    def _check_floors(self, measured: Mapping[str, pytest.Item]) -> None:
         """Refuse thresholds that are finer than what was calibrated here."""
-        floors = calibrate.load(self._session.measured_with) if items else {}
-        found = {
-            said: ""
-            for item in items
-            for case in [case_of(item.nodeid)]
-            if (
-                said := calibrate.too_fine(
-                    floors.get(case), threshold_of(item, case, self._session.thresholds)
-                )
-            )
-        }
-        if found:
-            raise UsageProblem("\n".join(found))
+        floors = calibrate.load(self._session.measured_with) if measured else {}
+        found = [
+            calibrate.too_fine(floors.get(case), threshold_of(item, case, self._session.thresholds))
+            for case, item in measured.items()
+        ]
+        if any(found):
+            raise UsageProblem("\n".join(filter(None, found)))
 
     def _add_last_words(self, findings: Iterable[tuple[str, str]]) -> None:
         known = {(finding.kind, finding.message) for finding in self._findings}

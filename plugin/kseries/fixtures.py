@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from .build import Image
-from .collection import DEADLINE_S, case_of, commands_of, scenario_of
+from .collection import case_of, commands_of, deadline_of, scenario_of
 from .errors import UsageProblem
 from .guest import Guest
 from .run import Run, measure_program, run_program, wall_program
@@ -56,11 +56,10 @@ def kernel_run(
     It runs here, in the fixture, so that the machinery's trouble is an error of the set-up and
     only what the program said can fail the test.
     """
-    commands = commands_of(request.node)
     kernel, node = kernel_image.kernel, request.node
     lane = lane_of(node)
     if lane == EXACT:
-        run = measure_program(kernel_session, kernel, node.nodeid, commands)
+        run = measure_program(kernel_session, kernel, node.nodeid, commands_of(node))
     elif lane == WALL:
         wall_lane, why = kernel_session.wall_lane
         if wall_lane is None:
@@ -69,9 +68,7 @@ def kernel_run(
         run = wall_program(kernel_session, kernel, case_of(node.nodeid), scenario)
     else:
         guest = request.getfixturevalue("kernel_guest")
-        mark = node.get_closest_marker("kernel_program")
-        deadline_s = mark.kwargs.get("deadline_s", DEADLINE_S)
-        run = run_program(kernel_session, guest, commands[0], deadline_s)
+        run = run_program(kernel_session, guest, commands_of(node)[0], deadline_of(node))
     request.node.stash[RUN] = run
     yield run
     if not run.checked:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import fnmatch
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from . import tomlfile
 from .errors import UsageProblem
 
 # What separates the published words of a row's figures.
@@ -166,10 +166,7 @@ _FILE = {
 
 def load(path: Path) -> Rows:
     """Read a file of [[table]] and [[plot]]. Raises UsageProblem that names file and key."""
-    try:
-        data = tomllib.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UsageProblem(f"{path}: not to be read as TOML: {error}") from error
+    data = tomlfile.read(path)
     _check(f"{path}", data, _FILE)
     tables = [_table(f"{path}: table {n}", table) for n, table in _numbered(data, "table")]
     plots = [_plot(f"{path}: plot {n}", plot) for n, plot in _numbered(data, "plot")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from . import tomlfile
 from .errors import UsageProblem
 from .throughput import INSTRUCTIONS_PER_PACKET, LESS, MORE, Threshold
 
@@ -37,13 +37,7 @@ def fits(pattern: str, name: str) -> bool:
 
 def load(path: Path) -> tuple[Entry, ...]:
     """Read a file of [[threshold]] tables. Raises UsageProblem for one that is not whole."""
-    try:
-        data = tomllib.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UsageProblem(f"{path}: not to be read as TOML: {error}") from error
-    tables = data.pop("threshold", [])
-    if data or not isinstance(tables, list):
-        raise UsageProblem(f"{path}: holds [[threshold]] tables and nothing else")
+    tables = tomlfile.tables(path, "threshold")
     return tuple(_entry(path, number, table) for number, table in enumerate(tables, 1))
 
 

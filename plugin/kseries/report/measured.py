@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from ..rows import SEPARATOR, Row, Table
-from ..throughput import INSTRUCTIONS_PER_PACKET, Comparison, smallest_seen
+from ..thresholds import EXACT, WALL
+from ..throughput import INSTRUCTIONS_PER_PACKET, PER_SECOND, Comparison, smallest_seen
 from ..verdict import PATCHED, STOCK, Case, Verdict
 from . import table as cases_table
 
-EXACT, WALL = "exact", "wall"
-_PER_SECOND = "_per_second"
 _NS_PER_S = 1e9
 # From here on a change is said as a factor: 50,000 % tells nobody anything.
 _LARGE = 3.0
@@ -156,9 +155,14 @@ def change(comparison: Comparison) -> str:
     )
 
 
+def is_rate(metric_name: str) -> bool:
+    """Whether a metric is a figure per second."""
+    return metric_name.endswith(PER_SECOND)
+
+
 def metric(name: str) -> str:
     """Say a metric in words."""
-    name = name.removesuffix(_PER_SECOND)
+    name = name.removesuffix(PER_SECOND)
     return _words("guest_" + name if name == INSTRUCTIONS_PER_PACKET else name)
 
 
@@ -210,6 +214,6 @@ def _measured(table: Table, row: Row, case: Case, figure: str, *, count: bool) -
 def _metric_line(row: Row, comparison: Comparison) -> list[Line]:
     """Show what was compared where no line of the row has it, and where it is no rate."""
     name = comparison.metric
-    if name.endswith(_PER_SECOND) or name in row.counts:
+    if is_rate(name) or name in row.counts:
         return []
     return [Line(metric(name), number(comparison.stock), number(comparison.patched))]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import cache
 from ..rows import Panel, Plot, X
+from ..thresholds import EXACT
 from ..throughput import Comparison
 from ..verdict import PATCHED, STOCK, Case, Verdict
 from . import measured
@@ -107,7 +108,7 @@ def _pairs(case: Case, comparison: Comparison) -> Callable[[], Figure]:
             left.plot(values, places, marker=mark, markersize=5, label=kernel, **look)
         _scale(left, "x", [*stock, *patched])
         name = measured.metric(comparison.metric)
-        left.set_xlabel(f"{name}{' per second' if _is_rate(comparison) else ''}")
+        left.set_xlabel(f"{name}{' per second' if measured.is_rate(comparison.metric) else ''}")
         left.set_ylabel("pair")
         left.set_yticks(list(places) if len(stock) <= 20 else list(places)[::5])
         left.set_ylim(len(stock) + 0.7, -0.9)
@@ -116,10 +117,6 @@ def _pairs(case: Case, comparison: Comparison) -> Callable[[], Figure]:
         return figure
 
     return draw
-
-
-def _is_rate(comparison: Comparison) -> bool:
-    return comparison.metric.endswith("_per_second")
 
 
 def _ratios(axes: Axes, ratios: Sequence[float], comparison: Comparison) -> None:
@@ -222,7 +219,7 @@ def _lines(plot: Plot, cases: Sequence[Case]) -> _Lines:
 
 def _panels(plot: Plot, how: str, lines: Mapping[tuple[str, str], _Series]) -> list[Panel]:
     """Return the panels that have something to show; a clock of instructions gives no rate."""
-    exact = how.startswith(measured.EXACT)
+    exact = how.startswith(EXACT)
     every = [runs for series in lines.values() for runs in series.runs.values()]
     return [
         panel
