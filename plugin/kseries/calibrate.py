@@ -16,7 +16,6 @@ from statistics import fmean, stdev
 from . import cache, neutral
 from .errors import GuestCrashed, GuestTestFailed, InfraError
 from .functions import by_function, certain, student
-from .guest import Guest
 from .lane import Lane
 from .run import Run, good_sample, judged
 from .series import Series
@@ -101,9 +100,7 @@ def _batch(
     what = edit.source if edit else "stock as it is"
     image = session.builder.image(STOCK, edit)
     session.progress.step(f"calibrating: {what}", done=True)
-    label = f"calibrate-{image.key}"
-    folder = session.settings.report / "logs"
-    guest = Guest(image, Lane.EXACT, session.initramfs, folder, label)
+    guest = session.guest_of(image, Lane.EXACT)
     try:
         rans = guest.run_batch([argv for one in wanted.values() for argv in one.commands])
     finally:

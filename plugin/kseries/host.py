@@ -6,7 +6,6 @@ import fcntl
 import os
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from .errors import InfraError
@@ -29,15 +28,15 @@ class MachineLock:
     def __init__(self) -> None:
         self._fd: int | None = None
 
-    def share(self) -> None:
-        """Take it with others; waits while a measurement runs."""
-        self._take(fcntl.LOCK_SH, lambda: None)
+    def share(self, progress: Progress) -> None:
+        """Take it with others, unless it is held; waits while another run measures."""
+        if self._fd is None:
+            self._take(fcntl.LOCK_SH, progress)
 
     def alone(self, progress: Progress) -> None:
         """Take it alone; waits for the guests of other runs to end."""
-        self._take(
-            fcntl.LOCK_EX, lambda: progress.step("waiting for other runs on this machine to end")
-        )
+        self.release()
+        self._take(fcntl.LOCK_EX, progress)
 
     def release(self) -> None:
         """Give it back."""
@@ -45,8 +44,7 @@ class MachineLock:
             os.close(self._fd)
             self._fd = None
 
-    def _take(self, how: int, waiting: Callable[[], None]) -> None:
-        self.release()
+    def _take(self, how: int, progress: Progress) -> None:
         # Not in the cache folder: every user and every cache of this machine must meet here.
         path = Path(tempfile.gettempdir()) / "pytest-kseries.lock"
         try:
@@ -64,7 +62,7 @@ class MachineLock:
                         f"waited {_LOCK_WAIT_S:.0f} s for {path}: another run measures, or holds"
                         " guests"
                     ) from None
-                waiting()
+                progress.step("waiting for other runs on this machine")
                 time.sleep(0.2)
             else:
                 self._fd = fd

@@ -195,7 +195,6 @@ class KernelSession:
         if guest is not None and guest.alive:
             return guest
         self.progress.step(f"booting {kernel}")
-        self._machine.share()
         guest = self._new_guest(kernel, self.lane[0])
         self._guests[kernel] = guest
         guest.boot()
@@ -215,7 +214,6 @@ class KernelSession:
             wanted = plan if nodeid in plan else {nodeid: commands}
             guest = self._new_guest(kernel, Lane.EXACT)
             self.progress.step(f"measuring {kernel}: {len(wanted)} tests in one guest")
-            self._machine.share()
             try:
                 rans = guest.run_batch([argv for argvs in wanted.values() for argv in argvs])
             finally:
@@ -345,12 +343,15 @@ class KernelSession:
         self._machine.release()
 
     def _new_guest(self, kernel: str, lane: Lane) -> Guest:
+        return self.guest_of(self.image(kernel), lane)
+
+    def guest_of(self, image: Image, lane: Lane) -> Guest:
+        """Return a new guest of any image, not yet booted; it shares the machine with others."""
+        self._machine.share(self.progress)
         self._boots += 1
-        label = "-".join(filter(None, (kernel, self.worker, str(self._boots))))
+        label = "-".join(filter(None, (image.kernel, self.worker, str(self._boots))))
         folder = self.settings.report / "logs"
-        return Guest(
-            self.image(kernel), lane, self.initramfs, folder, label, cpus=self.settings.cpus
-        )
+        return Guest(image, lane, self.initramfs, folder, label, cpus=self.settings.cpus)
 
     def _probe_kvm(self) -> str | None:
         """Boot the stock kernel with KVM; return what went wrong."""

@@ -6,8 +6,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-# matplotlib and scipy once for all: pytester takes modules back, and numpy loads but once.
-import matplotlib.backends.backend_svg  # noqa: F401
+# matplotlib and scipy once for all: pytester takes modules back, and numpy loads but once. A figure
+# imports more of matplotlib than its backend does.
+import matplotlib.backends.backend_svg
+import matplotlib.figure  # noqa: F401
 import pytest
 import scipy.stats  # noqa: F401
 from hypothesis import settings

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kseries import baseline, calibrate, neutral, thresholds, wall
-from kseries.errors import UsageProblem
+from kseries import baseline, calibrate, host, neutral, thresholds, wall
+from kseries.errors import InfraError, UsageProblem
 from kseries.functions import certain
 from kseries.guest import Ran
+from kseries.progress import Silent
 from kseries.series import Patch, Series
 from kseries.throughput import Threshold, compare
 from kseries.tree import patched_files
@@ -216,3 +217,21 @@ def test_no_baseline(tmp_path: Path, text: str) -> None:
     (tmp_path / "verdict.json").write_text(text)
     with pytest.raises(UsageProblem, match=r"--kernel-baseline=.*no verdict\.json"):
         baseline.load(tmp_path / "verdict.json")
+
+
+def test_one_measures_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(host, "_LOCK_WAIT_S", 0.0)
+    first, second, third = host.MachineLock(), host.MachineLock(), host.MachineLock()
+    first.share(Silent())
+    second.share(Silent())
+    with pytest.raises(InfraError, match="another run measures, or holds guests"):
+        third.alone(Silent())
+    first.release()
+    second.alone(Silent())  # its own share is no obstacle
+    second.share(Silent())  # nor does a guest give away what is held alone
+    with pytest.raises(InfraError):
+        third.share(Silent())
+    second.release()
+    third.share(Silent())
+    third.release()
