@@ -31,8 +31,6 @@
 #define FRAME_BYTES 60
 #define END_WAIT_MS 20
 #define GIVE_UP_MS 500U
-/* Those of this netns and of others that are not yet gone. */
-#define GENERATORS_MOST 256
 /* The reader's own CPU. */
 #define SAME_CPU (~0U)
 
@@ -57,9 +55,7 @@ struct rate {
 	unsigned int pin;
 	unsigned int pin_cpu;
 	struct sink sink;
-	/* pktgen's threads that have frames to send. */
-	int generator[CPU_SETSIZE];
-	unsigned int n_generators;
+	struct pktgen_tasks generators;
 	bool stalled;
 	bool generating;
 	int error;		/* from pktgen's start */
@@ -89,11 +85,8 @@ static u64 proc_stat(const char *name, unsigned int nr)
 
 static void activity_read(const struct rate *ra, struct activity *ac)
 {
-	unsigned int i;
-
 	memset(ac, 0, sizeof(*ac));
-	for (i = 0; i < ra->n_generators; i++)
-		task_count(ra->generator[i], &ac->generators);
+	pktgen_task_counts(&ra->generators, &ac->generators);
 	/* The first number is a sum; then HI, TIMER, NET_TX, NET_RX. */
 	ac->switches = proc_stat("ctxt", 1);
 	ac->net_tx = proc_stat("softirq", 4);
@@ -155,36 +148,15 @@ static void run(struct rate *ra, u64 count)
 		ktap_bail("pktgen start: %s", strerror(-ra->error));
 }
 
-/* Each netns has its own set of them: ours are those that were not there. */
-static void find_generators(struct rate *ra, const int *others, unsigned int n)
-{
-	unsigned int c, i, k, found, cpus = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN);
-	int tid[GENERATORS_MOST];
-	char name[32];
-
-	for (c = 0; c < min(ra->conf.threads, cpus); c++) {
-		snprintf(name, sizeof(name), PKTGEN_THREAD "%u",
-			 (ra->conf.first_cpu + c) % cpus);
-		found = tasks_find("/proc", name, tid, ARRAY_SIZE(tid));
-		for (i = 0; i < found; i++) {
-			for (k = 0; k < n && others[k] != tid[i]; k++)
-				;
-			if (k == n)
-				ra->generator[ra->n_generators++] = tid[i];
-		}
-	}
-	if (ra->n_generators != c)
-		ktap_bail("%u threads of pktgen, not %u", ra->n_generators, c);
-}
-
 static void setup(struct rate *ra)
 {
-	int err, cpu[CPU_SETSIZE], others[GENERATORS_MOST], own;
-	unsigned int n, cpus = cpus_allowed(cpu, CPU_SETSIZE);
+	int err, cpu[CPU_SETSIZE], own;
+	unsigned int cpus = cpus_allowed(cpu, CPU_SETSIZE);
+	struct pktgen_tasks others;
 
-	n = tasks_find("/proc", PKTGEN_THREAD "*", others, ARRAY_SIZE(others));
+	pktgen_others(&others);
 	netns_enter();
-	find_generators(ra, others, n);
+	pktgen_ours(&ra->conf, &others, &ra->generators);
 	bench_open(&ra->bench, &ra->sc, "rate0");
 	if (ra->sc.dev == DEV_TUN)
 		tuntap_ether(ra->bench.fd[0], ra->bench.dev);

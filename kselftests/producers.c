@@ -29,7 +29,6 @@
 
 static const char * const kernels[] = { "stock", "patched", NULL };
 
-#define MOST_THREADS 64
 /* On a CPU for that long, pktgen tries hundreds of times. */
 #define TRIED_NS 2000000
 
@@ -37,6 +36,7 @@ struct test {
 	struct scenario sc;
 	struct bench b;
 	struct crew crew;
+	struct pktgen_tasks generators;	/* of a crew that insists */
 	struct flows out;
 	struct intake in;
 	struct ledger l;
@@ -74,15 +74,11 @@ static bool all_counted(const struct ledger *l)
 	return l->driver_drops && l->tx_dropped && l->enobufs;
 }
 
-static u64 generator_cpu_ns(void)
+static u64 generators_cpu_ns(const struct test *t)
 {
 	struct task_counts tc = {};
-	int tid[MOST_THREADS];
-	unsigned int i, n = tasks_find("/proc", PKTGEN_THREAD "*", tid,
-				       MOST_THREADS);
 
-	for (i = 0; i < n; i++)
-		task_count(tid[i], &tc);
+	pktgen_task_counts(&t->generators, &tc);
 	return tc.cpu_ns;
 }
 
@@ -93,11 +89,11 @@ static u64 generator_cpu_ns(void)
  */
 static void await_tries(struct test *t, struct stall *st)
 {
-	u64 start = generator_cpu_ns();
+	u64 start = generators_cpu_ns(t);
 
 	while (!stall_over(st) &&
 	       (qdisc_holds(t->sc.qdisc) ?
-		generator_cpu_ns() < start + TRIED_NS : !all_counted(&t->l))) {
+		generators_cpu_ns(t) < start + TRIED_NS : !all_counted(&t->l))) {
 		usleep(1000);
 		look(t);
 	}
@@ -350,6 +346,7 @@ int main(int argc, char **argv)
 		{ "extra", &t.extra, "frames beyond the ring (40)" },
 		{ "beside-reader", &t.each, "instead: so many tries of each" },
 	};
+	struct pktgen_tasks others;
 
 	t.producer = (enum producer)choice_take(&argc, argv, "producer",
 						producer_names, 0);
@@ -358,11 +355,14 @@ int main(int argc, char **argv)
 	scenario_need_one_queue(&t.sc);
 	if (!scenario_owns_queue(&t.sc) || !t.sc.len || !t.extra)
 		ktap_bail("tun or tap, with a ring and more than it holds");
+	pktgen_others(&others);
 	netns_enter();
 	drops_start("FULL_RING");
 	bench_open(&t.b, &t.sc, "kst0");
 	ledger_begin(&t.b);
 	crew_open(&t.crew, t.producer, t.senders, &t.sc, &t.b);
+	if (insists(&t))
+		pktgen_ours(&t.crew.pktgen, &others, &t.generators);
 	if (t.each)
 		run_beside_reader(&t);
 	else

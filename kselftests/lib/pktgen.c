@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ktap.h"
 #include "pktgen.h"
 
 #define PKTGEN_DIR "/proc/net/pktgen"
@@ -167,4 +168,48 @@ int pktgen_read(const struct pktgen_conf *conf, struct pktgen_result *res)
 int pktgen_cleanup(void)
 {
 	return pktgen_command("pgctrl", "reset");
+}
+
+void pktgen_others(struct pktgen_tasks *others)
+{
+	others->n = tasks_find("/proc", PKTGEN_THREAD "*", others->tid,
+			       PKTGEN_TASKS_MOST);
+}
+
+static bool among(const struct pktgen_tasks *tasks, int tid)
+{
+	unsigned int i;
+
+	for (i = 0; i < tasks->n; i++)
+		if (tasks->tid[i] == tid)
+			return true;
+	return false;
+}
+
+void pktgen_ours(const struct pktgen_conf *conf,
+		 const struct pktgen_tasks *others, struct pktgen_tasks *ours)
+{
+	unsigned int c, i, found, cpus = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN);
+	int tid[PKTGEN_TASKS_MOST];
+	char name[32];
+
+	ours->n = 0;
+	for (c = 0; c < min(conf->threads, cpus); c++) {
+		snprintf(name, sizeof(name), PKTGEN_THREAD "%u",
+			 (conf->first_cpu + c) % cpus);
+		found = tasks_find("/proc", name, tid, ARRAY_SIZE(tid));
+		for (i = 0; i < found; i++)
+			if (!among(others, tid[i]))
+				ours->tid[ours->n++] = tid[i];
+	}
+	if (ours->n != c)
+		ktap_bail("%u threads of pktgen, not %u", ours->n, c);
+}
+
+void pktgen_task_counts(const struct pktgen_tasks *ours, struct task_counts *tc)
+{
+	unsigned int i;
+
+	for (i = 0; i < ours->n; i++)
+		task_count(ours->tid[i], tc);
 }

@@ -2,6 +2,7 @@
 #ifndef KSERIES_PKTGEN_H
 #define KSERIES_PKTGEN_H
 
+#include "task.h"
 #include "types.h"
 
 /* Its threads' names, with the number of the CPU behind it. */
@@ -24,6 +25,21 @@ struct pktgen_result {
 	u64 errors;	/* refused or thrown away */
 	bool running;
 };
+
+/* Its threads, by their number as tasks. */
+#define PKTGEN_TASKS_MOST 256
+struct pktgen_tasks {
+	int tid[PKTGEN_TASKS_MOST];
+	unsigned int n;
+};
+
+/* Those of other netns, some not yet gone: to be called before netns_enter(). */
+void pktgen_others(struct pktgen_tasks *others);
+/* Those of ours that have frames to send, told from @others. */
+void pktgen_ours(const struct pktgen_conf *conf,
+		 const struct pktgen_tasks *others, struct pktgen_tasks *ours);
+/* Adds what is counted of all of them up to now. */
+void pktgen_task_counts(const struct pktgen_tasks *ours, struct task_counts *tc);
 
 /* All return 0 or a negative errno. pktgen is a matter of the netns. */
 int pktgen_setup(const struct pktgen_conf *conf);

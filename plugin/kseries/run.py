@@ -137,7 +137,7 @@ def judged(session: KernelSession, guest: Guest, rans: Sequence[Ran]) -> Run:
         lane=guest.lane.value,
         console_log=str(guest.console_log),
         reports=reports,
-        counted=[ran.functions for ran in rans if ran.functions],
+        counted=[ran.functions for ran in rans] if all(ran.functions for ran in rans) else [],
         guest_ms=sum(ran.ended.guest_ms for ran in rans if ran.ended),
         splats=[splat for ran in rans for splat in ran.splats],
     )

@@ -9,7 +9,8 @@ from __future__ import annotations
 import pytest
 from kseries.build import Image
 from kseries.run import Run
-from kseries.verdict import PATCHED
+
+from .drops import check_drops
 
 PROGRAM = (
     "pktgen_rate --dev tap --threads {threads} --reader {reader} --qdisc {qdisc} --len 500"
@@ -33,7 +34,4 @@ VARIATIONS = tuple(f"--warm-up {n}" for n in (200, 207, 222, 245, 291, 333))
 def test_cost(
     kernel_image: Image, kernel_run: Run, threads: int, reader: str, qdisc: str, count: int
 ) -> None:
-    kernel_run.check()
-    drops = kernel_run.samples("driver_drops")
-    if kernel_image.kernel == PATCHED and any(drops):
-        kernel_run.fail(f"the driver dropped {drops} frames of pktgen's, with a qdisc there")
+    check_drops(kernel_image, kernel_run, "frames of pktgen's")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import pytest
 from kseries.build import Image
 from kseries.run import Run
-from kseries.verdict import PATCHED
 
+from ..series.drops import check_drops
 from ..series.matrix import Graded, Point
 
 PROGRAM = (
@@ -90,14 +90,6 @@ def rate(point: Point) -> pytest.MarkDecorator:
     )
 
 
-def no_drop(image: Image, run: Run, qdisc: str) -> None:
-    """Check a row: with a qdisc the patched driver loses nothing, in no variation."""
-    run.check()
-    lost = run.samples("driver_drops")
-    if image.kernel == PATCHED and qdisc != "noqueue" and any(lost):
-        run.fail(f"the driver dropped {lost} frames of pktgen's, with a qdisc there")
-
-
 @pytest.mark.kernel_program(PROGRAM + " --count {threads.few}", variations=VARIATIONS)
 @pytest.mark.scenarios(
     kind=cost,
@@ -118,7 +110,7 @@ def test_cost(
     consumer: str,
     dev: str,
 ) -> None:
-    no_drop(kernel_image, kernel_run, qdisc)
+    check_drops(kernel_image, kernel_run, "frames of pktgen's", held=qdisc != "noqueue")
 
 
 @pytest.mark.kernel_program(PROGRAM + " --count {threads.many}", variations=WALL_VARIATIONS)
@@ -142,4 +134,4 @@ def test_rate(
     consumer: str,
     dev: str,
 ) -> None:
-    no_drop(kernel_image, kernel_run, qdisc)
+    check_drops(kernel_image, kernel_run, "frames of pktgen's", held=qdisc != "noqueue")

@@ -9,8 +9,8 @@ from __future__ import annotations
 import pytest
 from kseries.build import Image
 from kseries.run import Run
-from kseries.verdict import PATCHED
 
+from ..series.drops import check_drops
 from ..series.matrix import Graded, Point
 
 PROGRAM = (
@@ -55,7 +55,4 @@ def test_iperf3(
     qdisc: str,
     dev: str,
 ) -> None:
-    kernel_run.check()
-    lost = kernel_run.samples("driver_drops")
-    if kernel_image.kernel == PATCHED and qdisc != "noqueue" and any(lost):
-        kernel_run.fail(f"the drivers dropped {lost} segments, with a qdisc there")
+    check_drops(kernel_image, kernel_run, "segments", held=qdisc != "noqueue")
