@@ -27,6 +27,7 @@ help:
 	@echo 'make test-full     every combination of scenarios, not a covering choice'
 	@echo 'make throughput    what the series costs; WALL=tcg measures real time on emulated CPUs, too'
 	@echo 'make throughput-full   every row of it'
+	@echo 'make trials        try the wall lane itself, on kernels that are alike and 10 % apart'
 	@echo 'make soak          senders and readers in parallel on small rings, SOAK_MINUTES=10'
 	@echo 'make test-debug    the default size on kernels that look for bugs in memory and for races'
 	@echo 'make test-mutants  every mutant of the series must be killed by a test'
@@ -71,6 +72,10 @@ throughput: setup
 throughput-full: setup
 	@$(MAKE) --no-print-directory throughput PYTEST_ARGS="--full-matrix $(PYTEST_ARGS)"
 
+# Forty comparisons without a difference, ten with one of 10 %; WALL=tcg where KVM does not work.
+trials: setup
+	.venv/bin/python -m tools.trials $(TREE) --kernel-wall=$(WALL) $(PYTEST_ARGS)
+
 # Small rings, other seeds each time; what the run says of its seed repeats it.
 soak: setup
 	$(PYTEST) tests/series/test_soak.py $(KERNEL) --kernel-cpus=$(SOAK_CPUS) \
@@ -99,4 +104,4 @@ clean:
 	$(MAKE) -C kselftests clean
 
 .PHONY: help setup run series test lint test-plugin checkpatch test-full throughput throughput-full soak test-lockdep test-debug \
-	test-mutants test-designs clean
+	test-mutants test-designs trials clean

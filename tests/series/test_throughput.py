@@ -21,11 +21,7 @@ PROGRAM = (
 VARIATIONS = tuple(f"--warm-up {n}" for n in (200, 207, 222, 245, 291, 333))
 
 
-@pytest.mark.throughput(
-    "instructions_per_packet",
-    max_increase=0.15,
-    reason="with two senders stock drops a fifth, cheaply, of what patched delivers",
-)
+@pytest.mark.throughput("instructions_per_packet")
 @pytest.mark.kernel_program(PROGRAM, variations=VARIATIONS)
 @pytest.mark.parametrize("count", [3000])
 @pytest.mark.parametrize("qdisc", ["fq_codel"])

@@ -13,12 +13,15 @@ from kseries.build import Image
 from kseries.run import Run
 
 from ..series.drops import check_drops
-from ..series.matrix import Graded, Point
+from ..series.matrix import Graded
 
 PROGRAM = (
     "pktgen_rate --dev {dev} --reader {reader.name} --pin {reader.pin} --threads {threads.number}"
-    " --mode {mode} --qdisc {qdisc} --consumer {consumer} --len 500 --expect-drops 1"
+    " --mode {mode} --qdisc {qdisc} --consumer {consumer} --expect-drops 1"
 )
+# What they are held to: tests/thresholds.toml.
+COST = pytest.mark.throughput("instructions_per_packet", lane="exact")
+RATE = pytest.mark.throughput("received_per_second", lane="wall")
 # The same for both kernels, and what a ratio should not depend on: how far the ring has turned, how
 # large a frame is, which CPU has pktgen's first thread and which one the reader.
 VARIATIONS = (
@@ -67,32 +70,9 @@ READ, VHOST, ANYWHERE = Reader("read"), Reader("vhost"), Reader("vhost", 0)
 ONE, TWO, FOUR = Threads(1), Threads(2), Threads(4)
 
 
-def cost(point: Point) -> pytest.MarkDecorator:
-    """Hold one sender closely; among several, stock drops cheaply what patched delivers."""
-    if point["qdisc"] == "noqueue":
-        limit, reason = 0.05 if point["threads"] == ONE else 0.25, "noqueue stays as it is"
-    elif point["threads"] == ONE and point["mode"] == "start_xmit":
-        limit, reason = 0.10, "one sender, whose frames find room most of the time"
-    else:
-        limit, reason = 0.25, "what stock drops, cheaply, is delivered here"
-    return pytest.mark.throughput(
-        "instructions_per_packet", max_increase=limit, reason=reason, lane="exact"
-    )
-
-
-def rate(point: Point) -> pytest.MarkDecorator:
-    """Let a rate fall by what a busy machine of a few CPUs makes of the same kernel twice."""
-    return pytest.mark.throughput(
-        "received_per_second",
-        max_decrease=0.3,
-        reason="as many frames arrive as on stock, and those that were dropped besides",
-        lane="wall",
-    )
-
-
-@pytest.mark.kernel_program(PROGRAM + " --count {threads.few}", variations=VARIATIONS)
+@COST
+@pytest.mark.kernel_program(PROGRAM + " --len 500 --count {threads.few}", variations=VARIATIONS)
 @pytest.mark.scenarios(
-    kind=cost,
     reader=(READ, VHOST),
     threads=(ONE, TWO, FOUR),
     mode=("start_xmit", "queue_xmit"),
@@ -113,15 +93,17 @@ def test_cost(
     check_drops(kernel_image, kernel_run, "frames of pktgen's", held=qdisc != "noqueue")
 
 
-@pytest.mark.kernel_program(PROGRAM + " --count {threads.many}", variations=WALL_VARIATIONS)
+@RATE
+@pytest.mark.kernel_program(
+    PROGRAM + " --len 500 --count {threads.many}", variations=WALL_VARIATIONS
+)
 @pytest.mark.scenarios(
-    kind=rate,
-    crossed=("reader", "threads", "mode", "qdisc"),
+    crossed=("reader", "threads", "mode", "qdisc", "dev"),
     reader=Graded(pairs=(READ, VHOST), once=(ANYWHERE,)),
     threads=Graded(pairs=(ONE, FOUR), rest=(TWO,)),
     mode=Graded(pairs=("start_xmit",), rest=("queue_xmit",)),
     qdisc=Graded(pairs=("fq_codel",), once=("noqueue",)),
-    consumer=Graded(pairs=("count",), once=("drop",)),
+    consumer=Graded(pairs=("count",), apart=("drop",)),
     dev=Graded(pairs=("tap",), rest=("tun",)),
 )
 def test_rate(
@@ -135,3 +117,17 @@ def test_rate(
     dev: str,
 ) -> None:
     check_drops(kernel_image, kernel_run, "frames of pktgen's", held=qdisc != "noqueue")
+
+
+@RATE
+@pytest.mark.kernel_program(
+    "pktgen_rate --dev tap --reader {reader} --qdisc fq_codel --len {length} --expect-drops 1"
+    f" --count {ONE.many}",
+    variations=WALL_VARIATIONS,
+)
+@pytest.mark.scenarios(
+    reader=Graded(pairs=("read",), rest=("vhost",)),
+    length=Graded(pairs=(4, 64), rest=(1, 16, 256, 1000)),
+)
+def test_rate_by_length(kernel_image: Image, kernel_run: Run, reader: str, length: int) -> None:
+    check_drops(kernel_image, kernel_run, "frames of pktgen's")

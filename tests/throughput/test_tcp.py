@@ -11,39 +11,27 @@ from kseries.build import Image
 from kseries.run import Run
 
 from ..series.drops import check_drops
-from ..series.matrix import Graded, Point
+from ..series.matrix import Graded
 
 PROGRAM = (
     "tcp_rate --dev {dev} --reader {reader} --qdisc {qdisc} --len {length} --streams {streams}"
-    " --frame-us {frame_us} --seconds 1 --stall-ms 10000 --expect-drops 1"
+    " --seconds 1 --stall-ms 10000 --expect-drops 1"
 )
 # Nothing is drawn from a seed here: it is the same again.
 VARIATIONS = tuple(f"--seed {n}" for n in range(1, 6))
+# What they are held to: tests/thresholds.toml.
+RATE = pytest.mark.throughput("received_per_second", lane="wall")
 
 
-def rate(point: Point) -> pytest.MarkDecorator:
-    """Let a rate fall by what a busy machine of a few CPUs makes of the same kernel twice."""
-    slow = point["frame_us"] > 0
-    return pytest.mark.throughput(
-        "received_per_second",
-        max_decrease=0.4 if slow else 0.25,
-        reason="what the qdisc holds at the end of a second was sent and does not count"
-        if slow
-        else "as much as on stock, and on a short ring more",
-        lane="wall",
-    )
-
-
+@RATE
 @pytest.mark.kernel_program(PROGRAM, variations=VARIATIONS, deadline_s=120)
 @pytest.mark.scenarios(
-    kind=rate,
-    crossed=("reader", "length", "streams", "frame_us"),
+    crossed=("reader", "length", "streams"),
     reader=Graded(pairs=("read",), once=("vhost",)),
     length=Graded(pairs=(1, 1000), rest=(10, 100)),
-    streams=Graded(pairs=(1, 8), rest=(2, 4, 16)),
-    frame_us=Graded(pairs=(0,), once=(100,), rest=(20,)),
-    qdisc=Graded(pairs=("fq_codel",), rest=("noqueue",)),
-    dev=Graded(pairs=("tap",), rest=("tun",)),
+    streams=Graded(pairs=(1, 8), once=(16,), rest=(2, 4), beside={"length": (1000,)}),
+    qdisc=Graded(pairs=("fq_codel",), apart=("noqueue",)),
+    dev=Graded(pairs=("tap",), apart=("tun",)),
 )
 def test_iperf3(
     kernel_image: Image,
@@ -51,8 +39,32 @@ def test_iperf3(
     reader: str,
     length: int,
     streams: int,
-    frame_us: int,
     qdisc: str,
     dev: str,
 ) -> None:
     check_drops(kernel_image, kernel_run, "segments", held=qdisc != "noqueue")
+
+
+@RATE
+@pytest.mark.kernel_program(
+    PROGRAM + " --frame-us {frame_us}", variations=VARIATIONS, deadline_s=120
+)
+@pytest.mark.scenarios(
+    streams=Graded(pairs=(8,), rest=(1, 2, 4, 16)),
+    frame_us=Graded(pairs=(100,), rest=(20,)),
+    length=Graded(pairs=(1000,), rest=(10,)),
+    reader=("read",),
+    qdisc=("fq_codel",),
+    dev=("tap",),
+)
+def test_slow_relay_rate(
+    kernel_image: Image,
+    kernel_run: Run,
+    streams: int,
+    frame_us: int,
+    length: int,
+    reader: str,
+    qdisc: str,
+    dev: str,
+) -> None:
+    check_drops(kernel_image, kernel_run, "segments")

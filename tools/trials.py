@@ -1,0 +1,81 @@
+"""Try the wall lane itself: does it find what is there, and nothing where there is nothing?
+
+Usage: trials.py TREE [--same N] [--slower N] [PYTEST OPTION ...]
+
+N comparisons of stock with a kernel that is the same (patches/trials/same), then N with one whose
+reader is 10 % slower (patches/trials/slower), both held to 5 %. Comparisons of a session share its
+boots; each session draws another order of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from typing import Any
+
+from tests.throughput.trials import TRIALS
+from tools.judge import PATCHES, TOP, NotJudged, judge
+
+# What is asked of them, as parts of all comparisons: a difference that is not there in so few,
+# one that is there in so many.
+FALSE_MOST, FOUND_LEAST = 3 / 40, 8 / 10
+
+
+def main() -> int:
+    """Return 1 where too many differences are found, or too few, or one of 10 % is called ok."""
+    parser = argparse.ArgumentParser(description="Try the wall lane on kernels known to be alike.")
+    parser.add_argument("tree")
+    parser.add_argument("--same", type=int, default=40, help="comparisons without a difference")
+    parser.add_argument("--slower", type=int, default=10, help="comparisons with 10 %% less")
+    given, options = parser.parse_known_args()
+    try:
+        same = _trials("same", given.same, given.tree, options)
+        slower = _trials("slower", given.slower, given.tree, options)
+    except NotJudged as error:
+        print(f"not judged: {error}", flush=True)
+        return 1
+    print(f"the same:    {_said(same)}", flush=True)
+    print(f"10 % slower: {_said(slower)}", flush=True)
+    different = sum(map(_differs, same))
+    found = sum(one["word"] == "regressed" for one in slower)
+    missed = sum(one["word"] == "ok" for one in slower)
+    few, enough = FALSE_MOST * len(same), FOUND_LEAST * len(slower)
+    return int(different > few or found < enough or missed > 0)
+
+
+def _differs(found: dict[str, Any]) -> bool:
+    """Whether the interval says that the two differ, however little."""
+    return not found["low"] <= 1 <= found["high"]
+
+
+def _trials(kind: str, wanted: int, tree: str, options: list[str]) -> list[dict[str, Any]]:
+    """Return the comparisons of as many sessions as it takes; each has TRIALS."""
+    comparisons = []
+    for number in range(-(-wanted // TRIALS)):
+        began = time.monotonic()
+        report = TOP / "report/trials" / f"{kind}-{number}"
+        arguments = ["tests/throughput/trials.py", *options]
+        for case in judge(PATCHES / "trials" / kind, tree, report, arguments)["cases"]:
+            found = case["comparison"]
+            if found is None:
+                raise NotJudged(f"{case['name']}: {case['verdict']}, see {report}.log")
+            comparisons.append(found)
+            print(
+                f"{kind} {number}: {found['word']} {found['ratio']:.3f}"
+                f" [{found['low']:.3f}, {found['high']:.3f}], {found['pairs']} pairs",
+                flush=True,
+            )
+        print(f"{kind} {number}: {time.monotonic() - began:.0f} s", flush=True)
+    return comparisons
+
+
+def _said(comparisons: list[dict[str, Any]]) -> str:
+    words = Counter(found["word"] for found in comparisons).most_common()
+    said = ", ".join(f"{count} {word}" for word, count in words)
+    return f"{said}; {sum(map(_differs, comparisons))} of the intervals are without 1"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
