@@ -1,4 +1,4 @@
-"""The machine under a measurement in real time: alone on it, when it is quiet, and what it was."""
+"""What is under a measurement in real time: a machine, alone on it and quiet, and a kernel."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ QUIET_CPU, QUIET_S = 0.15, 1.0
 # Then it is measured all the same, and the report says how busy it was.
 QUIET_WAIT_S = 60.0
 _LOCK_WAIT_S = 3600.0
+# What of the measured kernel's config decides what a copy to user space or a call costs.
+_COSTLY = ("HARDENED_USERCOPY", "CPU_MITIGATIONS", "INIT_ON_ALLOC_DEFAULT_ON", "DEBUG_KERNEL")
 _VULNERABILITIES = Path("/sys/devices/system/cpu/vulnerabilities")
 
 
@@ -92,8 +94,12 @@ def _busy_ticks() -> int:
     return sum(fields) - fields[3] - fields[4]
 
 
-def circumstances() -> dict[str, str]:
-    """Describe the host, as far as it tells: what a figure in real time depends on."""
+def circumstances(config: Path) -> dict[str, str]:
+    """Describe the host, as far as it tells, and the kernels, whose `config` is the same.
+
+    That is what a figure in real time depends on.
+    """
+    options = config.read_text().splitlines()
     found = {
         "host_kernel": os.uname().release,
         "host_cpu": _cpu_model(),
@@ -102,6 +108,7 @@ def circumstances() -> dict[str, str]:
         "smt": _text("/sys/devices/system/cpu/smt/active"),
         "load_average": " ".join(f"{load:.2f}" for load in os.getloadavg()),
     }
+    found |= {f"kernel_{n.lower()}": "yn"[f"CONFIG_{n}=y" not in options] for n in _COSTLY}
     if _VULNERABILITIES.is_dir():
         files = sorted(_VULNERABILITIES.iterdir())
         found |= {f"mitigation_{file.name}": _text(str(file)) for file in files}

@@ -264,7 +264,7 @@ class KernelSession:
         self._late_findings += self.part()
         seed = time.time_ns() % 1_000_000
         busiest = 0.0
-        self.circumstances = host.circumstances()
+        self.circumstances = host.circumstances(stock.config)
 
         def boot(kernel: str) -> Guest:
             nonlocal busiest
