@@ -97,7 +97,7 @@ static void *generate(void *arg)
 {
 	struct rate *ra = arg;
 
-	ra->error = pktgen_start();
+	ra->error = pktgen_start(&ra->conf);
 	shared_set(ra->generating, false);
 	return NULL;
 }

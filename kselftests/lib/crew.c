@@ -160,7 +160,7 @@ static void *generate(void *arg)
 {
 	struct crew *c = arg;
 
-	c->error = pktgen_start();
+	c->error = pktgen_start(&c->pktgen);
 	shared_set(c->working, 0);
 	return NULL;
 }

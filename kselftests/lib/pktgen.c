@@ -12,8 +12,13 @@
 
 #include "ktap.h"
 #include "pktgen.h"
+#include "stall.h"
 
 #define PKTGEN_DIR "/proc/net/pktgen"
+
+/* In which a thread that looks for something to do ten times a second begins. */
+#define BEGIN_MS 5000
+#define LOOK_US 1000
 
 /* Any unicast address will do: nobody at the far end looks at it. */
 #define PKTGEN_DST_MAC "02:00:00:00:00:02"
@@ -66,21 +71,23 @@ int pktgen_set_count(const struct pktgen_conf *conf, u64 count)
 	return 0;
 }
 
+/*
+ * There is nothing to be removed first. A thread that is late to carry that out
+ * would remove what is added here: the kernel gives it 125 ms, and it looks
+ * every 100 ms.
+ */
 static int pktgen_setup_thread(const struct pktgen_conf *conf, unsigned int t)
 {
 	unsigned int cpus = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN);
 	char thread[32], dev[32];
-	int err = 0;
+	int err;
 
 	/* With more of them than CPUs, some have to share one. */
 	snprintf(thread, sizeof(thread), PKTGEN_THREAD "%u",
 		 (conf->first_cpu + t) % cpus);
 	pktgen_dev_file(conf, t, dev, sizeof(dev));
 
-	if (t < cpus)
-		err = pktgen_command(thread, "rem_device_all");
-	if (!err)
-		err = pktgen_command(thread, "add_device %s", dev);
+	err = pktgen_command(thread, "add_device %s", dev);
 	if (!err)
 		err = pktgen_command(dev, "pkt_size %u", conf->size);
 	if (!err)
@@ -114,11 +121,6 @@ int pktgen_setup(const struct pktgen_conf *conf)
 	return pktgen_set_count(conf, conf->count);
 }
 
-int pktgen_start(void)
-{
-	return pktgen_command("pgctrl", "start");
-}
-
 int pktgen_stop(void)
 {
 	return pktgen_command("pgctrl", "stop");
@@ -146,6 +148,9 @@ static int pktgen_read_thread(const struct pktgen_conf *conf, unsigned int t,
 		}
 		if (!strncmp(line, "Result: Starting", 16))
 			res->running = true;
+		/* What the last command on it has left there. */
+		if (!strncmp(line, "Result: OK: count=", 18))
+			res->begun = false;
 	}
 	fclose(f);
 	return found ? 0 : -EPROTO;
@@ -156,13 +161,35 @@ int pktgen_read(const struct pktgen_conf *conf, struct pktgen_result *res)
 	unsigned int t;
 	int err;
 
-	memset(res, 0, sizeof(*res));
+	*res = (struct pktgen_result) { .begun = true };
 	for (t = 0; t < conf->threads; t++) {
 		err = pktgen_read_thread(conf, t, res);
 		if (err)
 			return err;
 	}
 	return 0;
+}
+
+/*
+ * The command waits for threads that run, after 125 ms in which they ought to
+ * have begun: without one that was held up it returns too early.
+ */
+int pktgen_start(const struct pktgen_conf *conf)
+{
+	int err = pktgen_command("pgctrl", "start");
+	struct pktgen_result res;
+	struct stall st;
+
+	stall_start(&st, BEGIN_MS);
+	while (!err) {
+		err = pktgen_read(conf, &res);
+		if (err || (res.begun && !res.running))
+			break;
+		if (!res.begun && stall_over(&st))
+			err = -ETIMEDOUT;
+		usleep(LOOK_US);
+	}
+	return err;
 }
 
 int pktgen_cleanup(void)

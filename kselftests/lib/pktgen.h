@@ -23,6 +23,7 @@ struct pktgen_conf {
 struct pktgen_result {
 	u64 sent;		/* accepted by the driver or the qdisc */
 	u64 errors;	/* refused or thrown away */
+	bool begun;	/* each thread has, since its count was set */
 	bool running;
 };
 
@@ -41,11 +42,17 @@ void pktgen_ours(const struct pktgen_conf *conf,
 /* Adds what is counted of all of them up to now. */
 void pktgen_task_counts(const struct pktgen_tasks *ours, struct task_counts *tc);
 
-/* All return 0 or a negative errno. pktgen is a matter of the netns. */
+/*
+ * All return 0 or a negative errno. pktgen is a matter of the netns, which has
+ * to be a fresh one: see pktgen_setup_thread().
+ */
 int pktgen_setup(const struct pktgen_conf *conf);
 int pktgen_set_count(const struct pktgen_conf *conf, u64 count);
-/* Returns when every thread has finished or was stopped. */
-int pktgen_start(void);
+/*
+ * Start them after pktgen_set_count(). Returns when every thread has begun and
+ * has finished or was stopped; -ETIMEDOUT if one does not begin.
+ */
+int pktgen_start(const struct pktgen_conf *conf);
 int pktgen_stop(void);
 /* Adds up what the threads say. */
 int pktgen_read(const struct pktgen_conf *conf, struct pktgen_result *res);
