@@ -9,7 +9,7 @@ import pytest
 from kseries.run import Run
 
 # Each session has all of them, in the same boots; each boot has another of a trial's variations.
-TRIALS = 5
+TRIALS = 10
 
 
 @pytest.mark.throughput(
