@@ -22,6 +22,7 @@
 #include "feeder.h"
 #include "ktap.h"
 #include "netdev.h"
+#include "pktgen.h"
 #include "qdisc.h"
 #include "ring.h"
 #include "scenario.h"
@@ -203,15 +204,22 @@ static void run_delete(struct blocked *bl)
 	check_fresh(bl);
 }
 
-/* The netns goes with its last user: its devices are deleted, ours too. */
+/*
+ * The netns goes with its last user: its devices are deleted, ours too. It may
+ * have to wait for others: of each one pktgen's threads are ended in turn, which
+ * takes them up to a tenth of a second.
+ */
 static bool netns_goes(const struct blocked *bl, unsigned int ms)
 {
 	const struct timespec tick = { .tv_nsec = 2000000 };
+	struct pktgen_tasks left;
 	struct ifreq ifr = {};
 	struct stall st;
 
 	stall_start(&st, ms);
 	while (!ioctl(bl->bench.fd[0], TUNGETIFF, &ifr)) {
+		pktgen_others(&left);
+		stall_note(&st, left.n);
 		if (stall_over(&st))
 			return false;
 		nanosleep(&tick, NULL);

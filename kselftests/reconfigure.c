@@ -21,22 +21,27 @@
 #include "ring.h"
 #include "stall.h"
 
-/* Nothing was read yet, so what is not in the qdisc tells of the free slots. */
+/*
+ * Nothing was read yet, and a sender that slept does so again: what is inside,
+ * and not in the qdisc, tells of the free slots. Once something is read it may
+ * send anew, and be held up with all that waits.
+ */
 static void check_change(struct change *ch)
 {
 	struct tally *t = &ch->tally;
-	unsigned int waiting, got, held;
+	unsigned int waiting;
 	enum probe pr;
+	u64 held;
 
 	change_settle(ch);
 	waiting = change_backlog(ch);
+	held = change_inside(ch) - waiting;
 	pr = change_probe(ch);
-	got = reader_rest(&ch->reader);
-	held = got - min(waiting, got);
+	reader_rest(&ch->reader);
 	if (!ktap_ok(pr != PROBE_STOPPED || (ch->len && held >= ch->len),
 		     "not stopped over a ring with room"))
-		ktap_diag("ring %u of %u, backlog %u, queue %s", held, ch->len,
-			  waiting, probe_name(pr));
+		ktap_diag("ring %llu of %u, backlog %u, queue %s", held,
+			  ch->len, waiting, probe_name(pr));
 	ktap_ok(change_release(ch), "a sender that slept goes on");
 	/* An emptied ring leaves a gap before what the qdisc may still have. */
 	if (!ktap_ok(t->frames >= ch->kept && !t->repeated &&

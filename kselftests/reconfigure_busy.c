@@ -165,6 +165,27 @@ static void act(struct busy *bu)
 	}
 }
 
+/* Until the thread has read whatever was left to it: false if it does not. */
+static bool comes_to_rest(struct busy *bu)
+{
+	struct change *ch = &bu->ch;
+	u64 left, by_thread;
+	struct stall st;
+
+	stall_start(&st, ch->sc.stall_ms);
+	for (;;) {
+		reader_rest(&ch->reader);
+		by_thread = read_by_thread(bu);
+		left = change_inside(ch);
+		if (left <= by_thread)
+			return true;
+		stall_note(&st, left - by_thread);
+		if (stall_over(&st))
+			return false;
+		nap();
+	}
+}
+
 /* One frame of each port: out of one queue or the other. */
 static bool fresh(struct busy *bu)
 {
@@ -205,6 +226,10 @@ static void goes_on(struct busy *bu)
 	reader_open(&ch->reader, READER_POLL, ch->bench.fd[FULL], &ch->tally,
 		    ch->sc.stall_ms);
 	ktap_ok(change_release(ch) && !bu->stuck, "the sender goes on");
+	/* Of what it sent, the thread's queue may have been given some. */
+	if (!comes_to_rest(bu))
+		ktap_diag("stalled: %llu frames inside",
+			  change_inside(ch) - read_by_thread(bu));
 	by_thread = read_by_thread(bu);
 	ktap_ok(fresh(bu), "fresh frames flow");
 	ktap_ok(read_by_thread(bu) > by_thread && !bu->drain.error,

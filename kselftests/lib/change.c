@@ -111,20 +111,32 @@ enum probe change_probe(struct change *ch)
 	return probe_queue(&ch->bench, &ch->sc);
 }
 
+static u64 tried(const struct change *ch)
+{
+	u64 all = ch->tried + sender_tried(&ch->sender);
+
+	return ch->feeder.st ? all + fed(ch) : all;
+}
+
+static u64 came_out(const struct change *ch)
+{
+	return ch->tally.frames + ch->tally.foreign;
+}
+
+u64 change_inside(const struct change *ch)
+{
+	return tried(ch) - came_out(ch) - drops_count();
+}
+
 bool change_balances(const struct change *ch)
 {
-	u64 tried = ch->tried + sender_tried(&ch->sender);
-	u64 out = ch->tally.frames + ch->tally.foreign;
-	u64 freed = drops_count_at(DROPS_IP);
+	u64 freed = drops_count();
 
-	if (ch->feeder.st)
-		tried += fed(ch);
 	ktap_figure("freed", (long long)freed, "frames");
-	if (tried == out + freed)
+	if (tried(ch) == came_out(ch) + freed)
 		return true;
-	ktap_diag("%llu tried, %llu came out, %llu were freed",
-		  (unsigned long long)tried, (unsigned long long)out,
-		  (unsigned long long)freed);
+	ktap_diag("%llu tried, %llu came out, %llu were freed", tried(ch),
+		  came_out(ch), freed);
 	return false;
 }
 

@@ -48,7 +48,9 @@ void change_settle(struct change *ch);
 /* Read until it has ended: false if it does not. */
 bool change_release(struct change *ch);
 enum probe change_probe(struct change *ch);
-/* All that was tried came out or was freed. Needs drops_start(NULL). */
+/* All that was tried, but for what came out or was freed. Needs drops_start(NULL). */
+u64 change_inside(const struct change *ch);
+/* There is nothing like that. */
 bool change_balances(const struct change *ch);
 unsigned int change_backlog(const struct change *ch);
 /* Frames sent now come out of the open reader, in rounds that the ring holds. */

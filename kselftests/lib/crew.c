@@ -125,14 +125,10 @@ static void xdp_settle(void)
 {
 	int cpu[CPU_SETSIZE];
 	unsigned int i, n = cpus_allowed(cpu, CPU_SETSIZE);
-	cpu_set_t all;
 
-	CPU_ZERO(&all);
-	for (i = 0; i < n; i++) {
-		CPU_SET(cpu[i], &all);
+	for (i = 0; i < n; i++)
 		cpu_pin(cpu[i]);
-	}
-	sched_setaffinity(0, sizeof(all), &all);
+	cpus_allow(cpu, n);
 }
 
 /* pktgen wants an Ethernet device, and does not mind that tun is none. */

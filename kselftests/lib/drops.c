@@ -7,6 +7,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <linux/if_ether.h>
 
 #include "drops.h"
 #include "ktap.h"
@@ -82,11 +83,12 @@ void drops_start(const char *reason)
 	make_instance();
 	if (!at_exit_done++)
 		atexit(drops_stop);
-	if (reason) {
+	if (reason)
 		snprintf(filter, sizeof(filter), "reason == %u",
 			 reason_number(reason));
-		put(EVENT "/filter", filter);
-	}
+	else
+		snprintf(filter, sizeof(filter), "protocol == %d", ETH_P_IP);
+	put(EVENT "/filter", filter);
 	put(EVENT "/enable", "1");
 }
 

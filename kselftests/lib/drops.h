@@ -8,10 +8,12 @@
 
 #include "types.h"
 
-/* Count one reason, e.g. "FULL_RING", or all of them (NULL). One at a time. */
+/*
+ * Count one reason, e.g. "FULL_RING", or with NULL all that are about an IPv4
+ * packet: in the whole machine something else may be freed at any time. One at
+ * a time.
+ */
 void drops_start(const char *reason);
-/* What is in the line of each event that is about an IPv4 packet. */
-#define DROPS_IP "protocol=2048 "
 
 /* Events since drops_start(). */
 u64 drops_count(void);

@@ -65,14 +65,22 @@ unsigned int cpus_allowed(int *cpu, unsigned int most)
 	return n;
 }
 
-void cpu_pin(int cpu)
+void cpus_allow(const int *cpu, unsigned int n)
 {
 	cpu_set_t set;
+	unsigned int i;
 
 	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
+	for (i = 0; i < n; i++)
+		CPU_SET(cpu[i], &set);
 	if (sched_setaffinity(0, sizeof(set), &set))
-		ktap_bail("affinity to CPU %d: %s", cpu, strerror(errno));
+		ktap_bail("affinity to %u CPUs from %d on: %s", n, cpu[0],
+			  strerror(errno));
+}
+
+void cpu_pin(int cpu)
+{
+	cpus_allow(&cpu, 1);
 }
 
 /*

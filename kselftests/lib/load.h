@@ -24,6 +24,8 @@ void load_wait(u64 since);
 
 /* The CPUs that this thread may use, at most @most; returns how many. */
 unsigned int cpus_allowed(int *cpu, unsigned int most);
+/* Have this thread use these @n alone, or this one. */
+void cpus_allow(const int *cpu, unsigned int n);
 void cpu_pin(int cpu);
 
 #define JITTER_MOST 32

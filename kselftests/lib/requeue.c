@@ -152,7 +152,7 @@ static void fill_queue(struct requeue *rq, unsigned int queue, unsigned int n)
 static void check_balance(const struct requeue *rq)
 {
 	u64 tried = sender_tried(&rq->sender);
-	u64 freed = drops_count_at(DROPS_IP) - rq->freed_before;
+	u64 freed = drops_count() - rq->freed_before;
 
 	if (!ktap_ok(tried == rq->read + freed, "none is lost without a trace"))
 		ktap_diag("%llu tried, %llu came out, %llu were freed",
@@ -164,7 +164,7 @@ static void check_balance(const struct requeue *rq)
 static void requeue_case(struct requeue *rq, unsigned int queues,
 			 unsigned int queue, unsigned int fill)
 {
-	rq->freed_before = drops_count_at(DROPS_IP);
+	rq->freed_before = drops_count();
 	open_queues(rq, queues);
 	if (!round_of(rq))
 		ktap_bail("frames do not reach the queues to begin with");

@@ -60,7 +60,10 @@ def test_ping_through_tunnel(kernel_run: Run, dev: str, length: int) -> None:
 
 
 @pytest.mark.kernel_case("keeps", reason="on stock a ping beside TCP is lost now and then")
-@pytest.mark.kernel_program("ping_beside_bulk --bulk tcp --dev {dev} --len {length} --on {kernel}")
+# On stock all four of its streams may be silent for longer than a timeout of TCP's or two.
+@pytest.mark.kernel_program(
+    "ping_beside_bulk --bulk tcp --dev {dev} --len {length} --on {kernel} --stall-ms 10000"
+)
 @pytest.mark.scenarios(dev=DEVICES, length=(16,))
 def test_ping_beside_tcp(kernel_run: Run, dev: str, length: int) -> None:
     kernel_run.check()
