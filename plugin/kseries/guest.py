@@ -7,6 +7,7 @@ that knows what a kernel in trouble says. Every wait watches the process and has
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import random
 import re
@@ -86,6 +87,8 @@ class Guest:
         self._cpus = CPUS if lane is Lane.EXACT else cpus
         self.lane = lane
         self.console_log = folder / f"console-{label}.log"
+        # What is read may end between \r and \n.
+        self._newlines = io.IncrementalNewlineDecoder(None, translate=True)
         self.scanner = console.Scanner()
         self.alive = False
         self.needs = needs.of_config(image.config.read_text())
@@ -315,7 +318,7 @@ class Guest:
 
     def _log(self, text: str) -> None:
         with self.console_log.open("a") as log:
-            log.write(text.replace("\r\n", "\n"))
+            log.write(self._newlines.decode(text))
         self.scanner.feed(text)
 
     def _read_port(self) -> None:
