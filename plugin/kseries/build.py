@@ -86,14 +86,22 @@ class Builder:
 
         Raises DoesNotApply or DoesNotCompile for a finding on the series, InfraError otherwise.
         """
-        with cache.locked(f"tree-{self._tree.name}"):
-            self._tree.sync(self._progress)
-            folder = cache.root() / "images" / self.key(series)
-            if not (folder / "image.json").is_file():
-                self._tree.apply(series or Series((), "stock"))
-                self._build(kernel, series, folder)
+        # Of a tree that cannot change the image is known at once, whatever else is being built.
+        if not (self._tree.is_settled and self._is_there(series)):
+            with cache.locked(f"tree-{self._tree.name}"):
+                self._tree.sync(self._progress)
+                if not self._is_there(series):
+                    self._tree.apply(series or Series((), "stock"))
+                    self._build(kernel, series, self._folder(series))
+        folder = self._folder(series)
         facts = json.loads((folder / "image.json").read_text())
         return Image(folder, kernel, **facts)
+
+    def _folder(self, series: Series | None) -> Path:
+        return cache.root() / "images" / self.key(series)
+
+    def _is_there(self, series: Series | None) -> bool:
+        return (self._folder(series) / "image.json").is_file()
 
     def _build(self, kernel: str, series: Series | None, folder: Path) -> None:
         began = time.monotonic()

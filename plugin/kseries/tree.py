@@ -59,6 +59,11 @@ class Tree:
         self._overlay = self.home / "overlay.json"
         self.key = source.digest
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether there is nothing to bring up to the source: it is our own, and laid out."""
+        return self.source.ours and self.src.is_dir()
+
     def sync(self, progress: Progress) -> None:
         """Bring the work tree up to the source, and learn `key`, the hash of its content."""
         self.home.mkdir(parents=True, exist_ok=True)

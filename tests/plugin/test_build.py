@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from kseries import build
 from kseries.build import Builder, Image, fallen_out, first_error
 from kseries.errors import DoesNotCompile, InfraError, UsageProblem
 from kseries.series import Series, load
-from kseries.source import resolve
+from kseries.source import Source, resolve
 from kseries.tree import Tree
 
 from .fakes import DATA, Remembering, make_series, make_tree, write_files
@@ -205,6 +207,26 @@ def test_an_image_that_was_deleted_is_built_again(root: Path, own_cache: Path) -
     (stock.folder / "image.json").unlink()
     assert _built(root, "stock", None).key == stock.key
     assert _targets(own_cache).count("bzImage") == 2
+
+
+@pytest.mark.usefixtures("made")
+@pytest.mark.parametrize("ours", [True, False])
+def test_only_a_users_tree_is_looked_at_again(
+    root: Path, ours: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tree of ours is not waited for where the image is there: another run may build for long."""
+    source = Source(root, "tiny", ours=ours, digest="0123456789abcdef" if ours else "")
+    stock = Builder(Tree(source), [], Remembering()).image("stock", None)
+    waited = []
+
+    @contextmanager
+    def locked(name: str) -> Iterator[None]:
+        waited.append(name)
+        yield
+
+    monkeypatch.setattr("kseries.cache.locked", locked)
+    assert Builder(Tree(source), [], Remembering()).image("stock", None) == stock
+    assert bool(waited) is not ours
 
 
 @pytest.mark.usefixtures("made")
