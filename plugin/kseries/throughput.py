@@ -1,6 +1,6 @@
 """Measurements against stock: paired samples, a ratio with its interval, a threshold.
 
-The mathematics, with its sources, is written out in docs/how-it-works.md.
+The mathematics, with its sources, is written out in docs/statistics.md.
 """
 
 from __future__ import annotations
