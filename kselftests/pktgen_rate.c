@@ -5,7 +5,8 @@
  * Made for a clock that counts instructions, so nobody looks at anything while
  * the frames run: the reader sleeps in the kernel when there is none for it,
  * and all counters are read before and after. The time is the one between the
- * first frame that it gets and the last one.
+ * first frame that it gets and the last one. --perf is not for that clock: each
+ * switch of a thread then takes some hundred instructions more.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -20,12 +21,12 @@
 #include "load.h"
 #include "mark.h"
 #include "netdev.h"
+#include "perf.h"
 #include "pktgen.h"
 #include "qdisc.h"
 #include "scenario.h"
 #include "sink.h"
 #include "stall.h"
-#include "task.h"
 #include "vhost.h"
 
 #define FRAME_BYTES 60
@@ -42,7 +43,6 @@ struct activity {
 	u64 switches;
 	u64 net_tx;
 	u64 net_rx;
-	struct task_counts generators;
 };
 
 struct rate {
@@ -54,8 +54,9 @@ struct rate {
 	unsigned int expect_drops;
 	unsigned int pin;
 	unsigned int pin_cpu;
+	unsigned int perf;
 	struct sink sink;
-	struct pktgen_tasks generators;
+	struct perf counters;	/* of pktgen's threads, with @perf */
 	bool stalled;
 	bool generating;
 	int error;		/* from pktgen's start */
@@ -83,10 +84,8 @@ static u64 proc_stat(const char *name, unsigned int nr)
 	return value;
 }
 
-static void activity_read(const struct rate *ra, struct activity *ac)
+static void activity_read(struct activity *ac)
 {
-	memset(ac, 0, sizeof(*ac));
-	pktgen_task_counts(&ra->generators, &ac->generators);
 	/* The first number is a sum; then HI, TIMER, NET_TX, NET_RX. */
 	ac->switches = proc_stat("ctxt", 1);
 	ac->net_tx = proc_stat("softirq", 4);
@@ -152,11 +151,13 @@ static void setup(struct rate *ra)
 {
 	int err, cpu[CPU_SETSIZE], own;
 	unsigned int cpus = cpus_allowed(cpu, CPU_SETSIZE);
-	struct pktgen_tasks others;
+	struct pktgen_tasks others, ours;
 
 	pktgen_others(&others);
 	netns_enter();
-	pktgen_ours(&ra->conf, &others, &ra->generators);
+	pktgen_ours(&ra->conf, &others, &ours);
+	if (ra->perf)
+		perf_open(&ra->counters, ours.tid, ours.n);
 	bench_open(&ra->bench, &ra->sc, "rate0");
 	if (ra->sc.dev == DEV_TUN)
 		tuntap_ether(ra->bench.fd[0], ra->bench.dev);
@@ -200,18 +201,6 @@ static void report(struct rate *ra, const struct pktgen_result *res,
 		ktap_ok(!drops, "no driver drop");
 }
 
-static void report_generators(const struct task_counts *start,
-			      const struct task_counts *end)
-{
-	ktap_figure("kpktgend_switches",
-		    (long long)(end->switches - start->switches), NULL);
-	ktap_figure("kpktgend_cpu_ns",
-		    (long long)(end->cpu_ns - start->cpu_ns), "ns");
-	if (end->has_wait)
-		ktap_figure("kpktgend_wait_ns",
-			    (long long)(end->wait_ns - start->wait_ns), "ns");
-}
-
 static void measure(struct rate *ra)
 {
 	struct qdisc_stats before, after;
@@ -224,12 +213,14 @@ static void measure(struct rate *ra)
 	netdev_stats(ra->bench.dev, &dev);
 	lost = dev.tx_dropped;
 	qdisc_read(ra->bench.dev, &before);
-	activity_read(ra, &start);
+	activity_read(&start);
+	perf_begin(&ra->counters);
 	mark_begin();
 	if (!ra->stalled)
 		run(ra, ra->count);
 	mark_end();
-	activity_read(ra, &end);
+	perf_end(&ra->counters);
+	activity_read(&end);
 	qdisc_read(ra->bench.dev, &after);
 	netdev_stats(ra->bench.dev, &dev);
 	lost = dev.tx_dropped - lost;
@@ -257,7 +248,7 @@ static void measure(struct rate *ra)
 		    NULL);
 	ktap_figure("softirqs_net_rx", (long long)(end.net_rx - start.net_rx),
 		    NULL);
-	report_generators(&start.generators, &end.generators);
+	perf_figures(&ra->counters, PKTGEN_THREAD);
 	report(ra, &res, lost, after.qlen, &after);
 }
 
@@ -279,6 +270,7 @@ int main(int argc, char **argv)
 		{ "first-cpu", &ra.conf.first_cpu, "of pktgen; the reader's is the one before" },
 		{ "pin", &ra.pin, "0: vhost may use any CPU" },
 		{ "pin-cpu", &ra.pin_cpu, "of vhost, else it is the reader's" },
+		{ "perf", &ra.perf, "1: counters of pktgen's threads" },
 		{ "expect-drops", &ra.expect_drops, "1: they are figures only" },
 	};
 	int mode = choice_take(&argc, argv, "mode", modes, 0);
@@ -297,6 +289,7 @@ int main(int argc, char **argv)
 	setup(&ra);
 	measure(&ra);
 	sink_close(&ra.sink);
+	perf_close(&ra.counters);
 	pktgen_cleanup();
 	bench_close(&ra.bench);
 	return ktap_status();

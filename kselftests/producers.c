@@ -89,15 +89,13 @@ static bool all_counted(const struct ledger *l)
  */
 static void let_try(int tid, struct stall *st)
 {
-	struct task_counts start = {}, now;
+	u64 start = task_switches(tid), now;
 
-	task_count(tid, &start);
 	do {
 		usleep(1000);
-		now = (struct task_counts) {};
-		task_count(tid, &now);
-		stall_note(st, now.switches);
-	} while (now.switches < start.switches + TIMES_OFF && !stall_over(st));
+		now = task_switches(tid);
+		stall_note(st, now);
+	} while (now < start + TIMES_OFF && !stall_over(st));
 }
 
 /*

@@ -13,6 +13,7 @@
 #include "ktap.h"
 #include "pktgen.h"
 #include "stall.h"
+#include "task.h"
 
 #define PKTGEN_DIR "/proc/net/pktgen"
 
@@ -231,12 +232,4 @@ void pktgen_ours(const struct pktgen_conf *conf,
 	}
 	if (ours->n != c)
 		ktap_bail("%u threads of pktgen, not %u", ours->n, c);
-}
-
-void pktgen_task_counts(const struct pktgen_tasks *ours, struct task_counts *tc)
-{
-	unsigned int i;
-
-	for (i = 0; i < ours->n; i++)
-		task_count(ours->tid[i], tc);
 }

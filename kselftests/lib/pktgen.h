@@ -2,7 +2,6 @@
 #ifndef KSERIES_PKTGEN_H
 #define KSERIES_PKTGEN_H
 
-#include "task.h"
 #include "types.h"
 
 /* Its threads' names, with the number of the CPU behind it. */
@@ -39,8 +38,6 @@ void pktgen_others(struct pktgen_tasks *others);
 /* Those of ours that have frames to send, told from @others. */
 void pktgen_ours(const struct pktgen_conf *conf,
 		 const struct pktgen_tasks *others, struct pktgen_tasks *ours);
-/* Adds what is counted of all of them up to now. */
-void pktgen_task_counts(const struct pktgen_tasks *ours, struct task_counts *tc);
 
 /*
  * All return 0 or a negative errno. pktgen is a matter of the netns, which has

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "ktap.h"
 #include "task.h"
@@ -46,7 +45,7 @@ unsigned int tasks_find(const char *dir, const char *name, int *tid,
 	return n;
 }
 
-static u64 switches(int tid)
+u64 task_switches(int tid)
 {
 	unsigned long long value, sum = 0;
 	char path[64], line[256];
@@ -62,37 +61,4 @@ static u64 switches(int tid)
 			sum += value;
 	fclose(f);
 	return sum;
-}
-
-/* Its first number is the time on a CPU, to which a clock is more exact. */
-static bool waited(int tid, u64 *ns)
-{
-	unsigned long long ran, wait;
-	char path[64];
-	bool good;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/schedstat", tid);
-	f = fopen(path, "re");
-	if (!f)
-		return false;
-	good = fscanf(f, "%llu %llu", &ran, &wait) == 2;
-	fclose(f);
-	if (good)
-		*ns = wait;
-	return good;
-}
-
-void task_count(int tid, struct task_counts *tc)
-{
-	struct timespec ts;
-	clockid_t clock;
-	u64 wait = 0;
-
-	if (clock_getcpuclockid(tid, &clock) || clock_gettime(clock, &ts))
-		ktap_bail("CPU time of %d: %s", tid, strerror(errno));
-	tc->switches += switches(tid);
-	tc->cpu_ns += (u64)ts.tv_sec * 1000000000 + (u64)ts.tv_nsec;
-	tc->has_wait = waited(tid, &wait);
-	tc->wait_ns += wait;
 }

@@ -1,21 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Threads of the kernel and of programs, and what the scheduler counts of them. */
+/* Threads of the kernel and of programs. */
 #ifndef KSERIES_TASK_H
 #define KSERIES_TASK_H
 
 #include "types.h"
-
-/*
- * Figures of a thread, as perf stat has them; events of a PMU are not among
- * them, an emulated CPU has none.
- */
-struct task_counts {
-	u64 switches;		/* voluntary and not */
-	u64 cpu_ns;
-	/* Ready, and waiting for a CPU; only where the kernel has SCHED_INFO. */
-	u64 wait_ns;
-	bool has_wait;
-};
 
 /*
  * Those with this name, or with a name that begins so if it ends in '*', in
@@ -23,7 +11,7 @@ struct task_counts {
  */
 unsigned int tasks_find(const char *dir, const char *name, int *tid,
 			unsigned int most);
-/* Adds what is counted of the thread up to now. */
-void task_count(int tid, struct task_counts *tc);
+/* How often the thread has left a CPU, by itself and not. */
+u64 task_switches(int tid);
 
 #endif

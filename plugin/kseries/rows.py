@@ -26,8 +26,8 @@ X = "x"
 class Row:
     """The figures of the cases that `case` matches; `*` and `?` are special in it, `[` is not.
 
-    `figures` are shown as rates, of which `scale` a second are one of the table's unit, or as
-    shares; `counts` as what a run counted. The words in `stock` and `patched` belong to the
+    `figures` are shown as rates, of which `scale` a second are one of the table's unit, as ratios
+    or as shares; `counts` as what a run counted. The words in `stock` and `patched` belong to the
     figures, then the counts, in this order.
     """
 
@@ -54,7 +54,8 @@ class Row:
 class Table:
     """Rows of one unit and one source.
 
-    Of a figure that is no rate, its share of the sum of the figures in `whole` is shown.
+    With `per` a figure is shown over that one, in any lane. Else of a figure that is no rate, its
+    share of the sum of the figures in `whole` is shown.
     """
 
     title: str
@@ -63,6 +64,7 @@ class Table:
     rows: tuple[Row, ...]
     whole: tuple[str, ...] = ()
     note: str = ""
+    per: str = ""
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,7 @@ _TABLE = {
     "scale": _SCALE,
     "whole": _MAYBE_WORDS,
     "note": _MAYBE_WORD,
+    "per": _MAYBE_WORD,
 }
 _PANEL = {"label": _WORD, "figure": _WORD, "scale": _SCALE, "whole": _MAYBE_WORDS}
 _PLOT = {
@@ -190,6 +193,8 @@ def _check(where: str, table: Mapping[str, Any], keys: Mapping[str, _Key]) -> No
 
 def _table(where: str, table: dict[str, Any]) -> Table:
     _check(where, table, _TABLE)
+    if "per" in table and "whole" in table:
+        raise UsageProblem(f"{where}: per and whole exclude each other: a ratio or a share")
     scale = float(table.get("scale", 1))
     rows = [_row(f"{where}, row {n}", row, scale) for n, row in _numbered(table, "row")]
     return Table(
@@ -199,6 +204,7 @@ def _table(where: str, table: dict[str, Any]) -> Table:
         rows=tuple(rows),
         whole=tuple(table.get("whole", ())),
         note=table.get("note", ""),
+        per=table.get("per", ""),
     )
 
 

@@ -91,6 +91,24 @@ def test_real_time_is_a_rate_and_counted_instructions_are_a_share() -> None:
     assert exact.rows[0].lines[-1].name == "guest instructions per packet"
 
 
+@pytest.mark.parametrize("lane", ["wall", "exact"])
+def test_a_ratio_is_one_in_any_lane(lane: str) -> None:
+    case = measured_case("test_rate[1]", lane, PAIRS)
+    row = Row("row", "test_rate[1]", ("lost", "branch_misses"), ("stops",), scale=0.01)
+    table = Table("T", "% of received", "S", (row,), per="received")
+    (block,) = measured.blocks(_verdict(case, rows=Rows((table,))))
+    assert block.unit == "% of received"
+    lost, misses, stops = block.rows[0].lines[:3]
+    assert (lost.stock, lost.patched) == ("893", "0")
+    assert (misses.stock, misses.patched) == ("-", "-")
+    assert (stops.stock, stops.patched) == ("0", "7.00")
+
+
+def test_nothing_is_over_what_was_not_counted() -> None:
+    runs = [{"miss": 1, "branch": 0}, {"miss": 1}, {"branch": 4}, {"miss": 1, "branch": 4}]
+    assert measured.ratios(runs, "miss", "branch", 0.01) == [25]
+
+
 @pytest.mark.parametrize("name", ["review.txt", "review.md"])
 def test_the_exact_lane_never_speaks_of_a_rate(name: str) -> None:
     case = measured_case("test_rate[1]", "exact", PAIRS)

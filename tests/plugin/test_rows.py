@@ -33,6 +33,16 @@ label = "M"
 case = "test_y"
 figures = ["sent"]
 scale = 4000
+[[table]]
+title = "R"
+unit = "%"
+scale = 0.01
+per = "sent"
+source = "S"
+[[table.row]]
+label = "L"
+case = "test_y"
+figures = ["stops"]
 [[plot]]
 title = "P"
 x = "X"
@@ -53,8 +63,12 @@ def _load(tmp_path: Path, text: str) -> Rows:
 def test_a_file(tmp_path: Path) -> None:
     first = Row("L", "test_x[a-*]", ("sent", "lost"), ("stops",), "1 / 2", "3", 1000.0)
     second = Row("M", "test_y", ("sent",), scale=4000.0)
+    ratio = Row("L", "test_y", ("stops",), scale=0.01)
     assert _load(tmp_path, FILE) == Rows(
-        (Table("T", "Kpps", "S", (first, second), ("sent", "lost")),),
+        (
+            Table("T", "Kpps", "S", (first, second), ("sent", "lost")),
+            Table("R", "%", "S", (ratio,), per="sent"),
+        ),
         (Plot("P", "X", r"test_x\[(?P<x>\d+)", (Panel("Y", "lost", 1.0, ("sent", "lost")),)),),
     )
     assert first.published("stock") == ["1", "2", ""]
@@ -81,6 +95,8 @@ def test_brackets_of_a_pattern_are_themselves(name: str, matches: bool) -> None:
         ("scale = 1000", "scale = 0", "table 1: scale has to be a number above 0, not 0"),
         ("scale = 1000", "scale = true", "table 1: scale has to be a number above 0, not True"),
         ('source = "S"', 'sources = "S"', "table 1: no such key: sources; there are title, unit"),
+        ('per = "sent"', "per = []", "table 2: per has to be text, not []"),
+        ('per = "sent"', 'per = "sent"\nwhole = ["sent"]', "table 2: per and whole exclude each"),
         ('label = "L"', 'label = ""', "table 1, row 1: label has to be text, not ''"),
         ('figures = ["sent"]', "figures = []", "table 1, row 2: figures has to be a list of texts"),
         ('figures = ["sent"]', 'figures = "sent"', "table 1, row 2: figures has to be a list"),
@@ -128,5 +144,5 @@ def test_in_a_run_the_verdict_has_them(project: Project) -> None:
     (project.path / "rows.toml").write_text(FILE)
     project.tests(HEAD + KEEPS.format("wake.patched", "goes_on", CHECK))
     assert project.run().ret == 0
-    assert [table["title"] for table in project.verdict()["tables"]] == ["T"]
+    assert [table["title"] for table in project.verdict()["tables"]] == ["T", "R"]
     assert [plot["panels"][0]["figure"] for plot in project.verdict()["plots"]] == ["lost"]

@@ -95,7 +95,7 @@ def test_cost(
 
 @RATE
 @pytest.mark.kernel_program(
-    PROGRAM + " --len 500 --count {threads.many}", variations=WALL_VARIATIONS
+    PROGRAM + " --len 500 --perf 1 --count {threads.many}", variations=WALL_VARIATIONS
 )
 @pytest.mark.scenarios(
     crossed=("reader", "threads", "mode", "qdisc", "dev"),

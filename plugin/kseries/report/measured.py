@@ -111,11 +111,12 @@ def how(case: Case) -> str:
 
 def rates(runs: Iterable[Mapping[str, int]], figure: str, scale: float) -> list[float]:
     """Return a figure per second over `scale` for each run that has it."""
-    return [
-        run[figure] * _NS_PER_S / run["elapsed_ns"] / scale
-        for run in runs
-        if figure in run and run.get("elapsed_ns")
-    ]
+    return ratios(runs, figure, "elapsed_ns", scale / _NS_PER_S)
+
+
+def ratios(runs: Iterable[Mapping[str, int]], figure: str, per: str, scale: float) -> list[float]:
+    """Return a figure over `per` and `scale` for each run that has both."""
+    return [run[figure] / run[per] / scale for run in runs if figure in run and run.get(per)]
 
 
 def shares(runs: Iterable[Mapping[str, int]], figure: str, whole: Sequence[str]) -> list[float]:
@@ -171,7 +172,7 @@ def _words(figure: str) -> str:
 
 
 def _unit(table: Table, lane_: str) -> str:
-    if lane_ == WALL:
+    if lane_ == WALL or table.per:
         return table.unit
     return f"% of {' + '.join(map(_words, table.whole))}" if table.whole else "counts"
 
@@ -201,8 +202,10 @@ def _measured(table: Table, row: Row, case: Case, figure: str, *, count: bool) -
     words = []
     for half in (case.stock, case.patched):
         runs = half.runs if half and case.comparison else []
-        if count or (lane(case) == EXACT and not table.whole):
+        if count or (lane(case) == EXACT and not (table.whole or table.per)):
             values = counts(runs, figure)
+        elif table.per:
+            values = ratios(runs, figure, table.per, row.scale)
         elif lane(case) == EXACT:
             values = shares(runs, figure, table.whole)
         else:
