@@ -85,4 +85,6 @@ def _status(verdict: Verdict) -> str:
         return "good"
     if verdict.interrupted:
         return "interrupted"
+    if not verdict.bad() and not verdict.findings:
+        return "nothing was shown"
     return "infra: the machinery failed, not the series" if verdict.only_infra else "not good"
