@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Generator
 
 import pytest
@@ -60,9 +62,22 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     session = KernelSession(chosen, Silent(), worker_name(config))
     config.stash[KEY] = session
+    _end_in_order(config)
     config.pluginmanager.register(Halves(), "kseries-halves")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Controller(config, session), "kseries-controller")
+
+
+def _end_in_order(config: pytest.Config) -> None:
+    """Have SIGTERM, by which a CI job is cancelled, do what ctrl-C does: no guest is left."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def restore() -> None:
+        signal.signal(signal.SIGTERM, before)
+
+    config.add_cleanup(restore)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -730,13 +731,17 @@ def test_a_tree_that_arrives_damaged_is_infra(
     result.stdout.fnmatch_lines(["report: *: infra: the machinery failed, not the series"])
 
 
-def test_interrupted(project: Project) -> None:
-    text = KEEPS.format("wake.patched", "x", CHECK) + "def test_y():\n    raise KeyboardInterrupt\n"
-    project.tests(HEAD + text)
+@pytest.mark.parametrize(
+    "how", ["raise KeyboardInterrupt", "os.kill(os.getpid(), signal.SIGTERM); time.sleep(9)"]
+)
+def test_interrupted(project: Project, how: str) -> None:
+    text = KEEPS.format("wake.patched", "x", CHECK) + f"def test_y():\n    {how}\n"
+    project.tests("import os, signal, time\n" + HEAD + text)
     result = project.run(no_reraise_ctrlc=True)
     assert result.ret == pytest.ExitCode.INTERRUPTED
     verdict = project.verdict()
     assert (verdict["interrupted"], verdict["good"], verdict["infra_only"]) == (True, False, False)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_a_plain_test_that_fails_fails_the_run(project: Project) -> None:
