@@ -76,7 +76,7 @@ def exact(session: KernelSession, wanted: Mapping[str, Measured]) -> list[Floor]
         edited = _batch(session, edit, wanted)
         for case, one in wanted.items():
             metric, runs = one.threshold.metric, (stock[case], edited[case])
-            before, after = (run.samples(metric) for run in runs)
+            before, after = (run.measured(metric) for run in runs)
             found = compare(before, after, one.threshold)
             ratios[case].append(found.ratio)
             changes = certain(*(by_function(run.functions()) for run in runs))

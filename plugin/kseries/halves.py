@@ -75,8 +75,8 @@ def _hold(item: pytest.Item, case: str, stock: Run, run: Run) -> None:
     """Hold a measurement to its threshold, against stock and against an earlier version."""
     threshold, wall = _threshold(item), lane_of(item) == WALL
     comparison = compare(
-        stock.samples(threshold.metric),
-        run.samples(threshold.metric),
+        stock.measured(threshold.metric),
+        run.measured(threshold.metric),
         threshold,
         lane=WALL if wall else EXACT,
         confidence=LEVEL if wall else CONFIDENCE,
@@ -87,7 +87,7 @@ def _hold(item: pytest.Item, case: str, stock: Run, run: Run) -> None:
     worse = [describe(comparison)] if comparison.word == "regressed" else []
     earlier = item.config.stash[KEY].baseline
     if earlier and not wall:  # real time is only compared in pairs, boot by boot
-        samples = run.samples(threshold.metric)
+        samples = run.measured(threshold.metric)
         against = earlier.against(case, run.command, samples, functions[1], threshold)
         item.stash[AGAINST] = against
         worse += [describe_against(against)] if against and against.word == "regressed" else []
@@ -177,7 +177,7 @@ def _carried(
             {"kind": s.kind, "title": s.title, "functions": s.functions[:8]} for s in run.splats
         ]
         if kind is Kind.MEASURES and half.outcome is not Outcome.INFRA:
-            half.samples = run.samples(_threshold(item).metric) if _measured(run) else []
+            half.samples = run.measured(_threshold(item).metric) if _measured(run) else []
             half.runs = [report.figures for report in run.reports]
             half.functions = by_function(run.functions())
     comparison = item.stash.get(COMPARISON, None)

@@ -12,7 +12,7 @@ from .errors import GuestCrashed, GuestTestFailed, InfraError
 from .guest import Guest, Ran
 from .lane import NS_PER_INSTRUCTION
 from .session import KernelSession
-from .throughput import INSTRUCTIONS_PER_PACKET, PER_SECOND
+from .throughput import INSTRUCTIONS_PER_PACKET, PER_SECOND, middle
 from .wall import Scenario
 
 # Exit statuses of the contract in docs/writing-tests.md; 4 for skip is kselftest's.
@@ -21,7 +21,7 @@ _SKIPPED, _BAILED_OUT = 4, 2
 
 @dataclass
 class Run:
-    """What came of a program (or of its variations, in the exact lane) on one kernel."""
+    """What came of a program, or of its variations, in real time boot by boot, on one kernel."""
 
     kernel: str
     command: str
@@ -35,6 +35,8 @@ class Run:
     failure: str = ""
     crash: GuestCrashed | None = None
     checked: bool = False
+    # So many reports make one sample of a measurement: all variations, in real time.
+    together: int = 1
 
     def named_reports(self) -> list[tuple[str, ktap.Report]]:
         """The reports, each with a prefix that tells variations apart where there are several."""
@@ -47,7 +49,7 @@ class Run:
         return self.reports[0].figures if self.reports else {}
 
     def samples(self, metric: str) -> list[float]:
-        """One sample of `metric` for each variation.
+        """`metric` of each run.
 
         "instructions_per_packet" is guest instructions, over all CPUs, per delivered packet;
         "NAME_per_second" is the figure NAME over the figure elapsed_ns; any other name is a figure
@@ -56,6 +58,11 @@ class Run:
         if metric == INSTRUCTIONS_PER_PACKET and self.counted:
             return [sum(functions.values()) for functions in self.functions()]
         return [_sample(report.figures, metric) for report in self.reports]
+
+    def measured(self, metric: str) -> list[float]:
+        """Return what is compared in pairs: a sample for each variation, in real time each boot."""
+        runs = self.samples(metric)
+        return [middle(runs[at : at + self.together]) for at in range(0, len(runs), self.together)]
 
     def functions(self) -> list[dict[str, float]]:
         """Instructions per delivered packet by function, for each variation; [] uncounted."""
@@ -115,7 +122,9 @@ def measure_program(
 def wall_program(session: KernelSession, kernel: str, case: str, scenario: Scenario) -> Run:
     """Measure a case in real time, with all else that is planned so; return one kernel's runs."""
     done = session.walled(case, scenario, good_sample)
-    return judged(session, done.guests[kernel], done.runs[kernel])
+    run = judged(session, done.guests[kernel], done.runs[kernel])
+    run.together = len(done.commands[kernel])
+    return run
 
 
 def good_sample(ran: Ran, metric: str) -> float | None:

@@ -111,6 +111,13 @@ def _word(ratio: float, low: float, high: float, limit: Threshold) -> str:
     return "inconclusive"
 
 
+def middle(samples: Sequence[float]) -> float:
+    """Return the geometric mean of samples, 0 where one of them is not positive."""
+    if len(samples) == 1:
+        return samples[0]
+    return math.exp(fmean(map(math.log, samples))) if min(samples) > 0 else 0.0
+
+
 def smallest_seen(comparison: Comparison) -> float:
     """Return the smallest change that the comparison could have told from none (0.05: 5 %)."""
     return comparison.high / comparison.ratio - 1

@@ -2,7 +2,9 @@
 
 A pair is one boot of each kernel, one right after the other. Two pairs make a block, ABBA or BAAB,
 so that what drifts meets both alike; a seeded generator draws which. All scenarios that are still
-open are measured in the same boots. The mathematics is in docs/statistics.md.
+open are measured in the same boots. A boot runs all variations of a scenario, and its sample is
+their geometric mean: a program differs from itself in one boot as much as from boot to boot, and
+it takes less time. The mathematics is in docs/statistics.md.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from dataclasses import dataclass, field
 
 from .guest import Guest, Ran
 from .thresholds import WALL
-from .throughput import Comparison, Threshold, compare
+from .throughput import Comparison, Threshold, compare, middle
 from .verdict import KERNELS, PATCHED, STOCK
 
 # Looked at after each block from four pairs to twenty, nine times in all. Pocock (Biometrika 64,
@@ -26,10 +28,11 @@ LEVEL = 0.99
 class Scenario:
     """What is measured of a case, and what came of it: for each kernel its runs, in pairs."""
 
-    # For each kernel its variations, of which each pair takes the next.
+    # For each kernel its variations, all of which each boot runs.
     commands: Mapping[str, Sequence[Sequence[str]]]
     threshold: Threshold
     deadline_s: float
+    # All runs, and of each boot its sample.
     runs: dict[str, list[Ran]] = field(default_factory=lambda: {name: [] for name in KERNELS})
     samples: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in KERNELS})
     guests: dict[str, Guest] = field(default_factory=dict)
@@ -95,15 +98,18 @@ def _once(
                 continue
             if not guest.alive:  # the one before took it along
                 guest = boot(kernel)
-            commands = one.commands[kernel]
-            argv = commands[len(one.runs[kernel]) % len(commands)]
-            ran = guest.run(argv, round(one.deadline_s * 1000))
-            one.runs[kernel].append(ran)
+            values = []
+            for argv in one.commands[kernel]:
+                ran = guest.run(argv, round(one.deadline_s * 1000))
+                one.runs[kernel].append(ran)
+                values.append(sample(ran, one.threshold.metric))
+                if values[-1] is None:
+                    break
             one.guests[kernel] = guest
-            value = sample(ran, one.threshold.metric)
-            if value is None:
+            good = [value for value in values if value is not None]
+            if len(good) < len(values):
                 one.over = True
             else:
-                one.samples[kernel].append(value)
+                one.samples[kernel].append(middle(good))
     finally:
         guest.close()

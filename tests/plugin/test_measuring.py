@@ -86,6 +86,17 @@ def test_a_loss_of_a_tenth_is_found() -> None:
     assert "ok" not in words
 
 
+def test_a_boot_runs_all_variations() -> None:
+    commands = {name: [["program", str(rate)] for rate in (100, 400)] for name in KERNELS}
+    one = wall.Scenario(commands, RATE, 60)
+    boot: Any = FakeGuest
+    wall.measure({"case": one}, boot, lambda ran, _metric: float(ran.argv[2]), 1, said=str)
+    assert one.samples[STOCK] == pytest.approx([200.0] * wall.FIRST_LOOK)
+    assert len(one.runs[STOCK]) == 2 * wall.FIRST_LOOK
+    assert one.comparison
+    assert one.comparison.word == "ok"
+
+
 def _failed(_ran: Ran, _metric: str) -> float | None:
     return None
 

@@ -32,7 +32,7 @@ VARIATIONS = (
     "--warm-up 291 --first-cpu 1 --size 508",
     "--warm-up 333 --size 1514",
 )
-WALL_VARIATIONS = VARIATIONS[:5]
+WALL_VARIATIONS = VARIATIONS[:3]
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,12 @@ PROGRAM = (
     "tcp_rate --dev {dev} --reader {reader} --qdisc {qdisc} --len {length} --streams {streams}"
     " --seconds 1 --stall-ms 10000 --expect-drops 1"
 )
-# Nothing is drawn from a seed here: it is the same again.
-VARIATIONS = tuple(f"--seed {n}" for n in range(1, 6))
 # What they are held to: tests/thresholds.toml.
 RATE = pytest.mark.throughput("received_per_second", lane="wall")
 
 
 @RATE
-@pytest.mark.kernel_program(PROGRAM, variations=VARIATIONS, deadline_s=120)
+@pytest.mark.kernel_program(PROGRAM, deadline_s=120)
 @pytest.mark.scenarios(
     crossed=("reader", "length", "streams"),
     reader=Graded(pairs=("read",), once=("vhost",)),
@@ -46,9 +44,7 @@ def test_iperf3(
 
 
 @RATE
-@pytest.mark.kernel_program(
-    PROGRAM + " --frame-us {frame_us}", variations=VARIATIONS, deadline_s=120
-)
+@pytest.mark.kernel_program(PROGRAM + " --frame-us {frame_us}", deadline_s=120)
 @pytest.mark.scenarios(
     streams=Graded(pairs=(8,), rest=(1, 2, 4, 16)),
     frame_us=Graded(pairs=(100,), rest=(20,)),
