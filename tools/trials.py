@@ -73,6 +73,8 @@ def _trials(kind: str, wanted: int, tree: str, options: list[str]) -> list[dict[
 
 def _said(comparisons: list[dict[str, Any]]) -> str:
     words = Counter(found["word"] for found in comparisons).most_common()
+    if not words:
+        return "not tried"
     said = ", ".join(f"{count} {word}" for word, count in words)
     return f"{said}; {sum(map(_differs, comparisons))} of the intervals are without 1"
 
