@@ -69,11 +69,9 @@ static void look(struct test *t)
 		.foreign = t->out.stray,
 	};
 	struct sender s;
-	unsigned int k;
 
 	crew_count(&t->crew, &s);
-	for (k = 0; k < SEND_RESULTS; k++)
-		s.count[k] += t->own.count[k];
+	sender_add(&s, &t->own);
 	ledger_read(&t->l, &t->b, &s, &sum);
 }
 

@@ -318,7 +318,7 @@ void crew_end(struct crew *c)
 void crew_count(const struct crew *c, struct sender *sum)
 {
 	struct pktgen_result res;
-	unsigned int i, k;
+	unsigned int i;
 
 	memset(sum, 0, sizeof(*sum));
 	if (is_pktgen(c)) {
@@ -328,8 +328,7 @@ void crew_count(const struct crew *c, struct sender *sum)
 		return;
 	}
 	for (i = 0; i < c->n; i++)
-		for (k = 0; k < SEND_RESULTS; k++)
-			sum->count[k] += c->member[i].sender.count[k];
+		sender_add(sum, &c->member[i].sender);
 }
 
 void crew_close(struct crew *c)

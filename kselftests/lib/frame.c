@@ -186,6 +186,14 @@ u64 sender_tried(const struct sender *s)
 	       s->count[SEND_OTHER];
 }
 
+void sender_add(struct sender *sum, const struct sender *s)
+{
+	unsigned int k;
+
+	for (k = 0; k < SEND_RESULTS; k++)
+		sum->count[k] += s->count[k];
+}
+
 void sender_close(struct sender *s)
 {
 	close(s->fd);

@@ -60,6 +60,8 @@ enum send_result sender_send(struct sender *s);
 unsigned int sender_send_many(struct sender *s, unsigned int n);
 /* All that became a packet: accepted or not, but for the sends that would block. */
 u64 sender_tried(const struct sender *s);
+/* Adds the results of @s. */
+void sender_add(struct sender *sum, const struct sender *s);
 void sender_close(struct sender *s);
 
 /* What came out at the far end, for one flow (or where flows don't matter). */

@@ -108,7 +108,8 @@ def circumstances(config: Path) -> dict[str, str]:
         "smt": _text("/sys/devices/system/cpu/smt/active"),
         "load_average": " ".join(f"{load:.2f}" for load in os.getloadavg()),
     }
-    found |= {f"kernel_{n.lower()}": "yn"[f"CONFIG_{n}=y" not in options] for n in _COSTLY}
+    for name in _COSTLY:
+        found[f"kernel_{name.lower()}"] = "y" if f"CONFIG_{name}=y" in options else "n"
     if _VULNERABILITIES.is_dir():
         files = sorted(_VULNERABILITIES.iterdir())
         found |= {f"mitigation_{file.name}": _text(str(file)) for file in files}

@@ -1,4 +1,4 @@
-"""The pytest plugin: options and registration, nothing else."""
+"""The pytest plugin: options, registration, and an end that leaves no guest; nothing else."""
 
 from __future__ import annotations
 

@@ -98,18 +98,17 @@ def _once(
                 continue
             if not guest.alive:  # the one before took it along
                 guest = boot(kernel)
+            one.guests[kernel] = guest
             values = []
             for argv in one.commands[kernel]:
                 ran = guest.run(argv, round(one.deadline_s * 1000))
                 one.runs[kernel].append(ran)
-                values.append(sample(ran, one.threshold.metric))
-                if values[-1] is None:
+                value = sample(ran, one.threshold.metric)
+                if value is None:
+                    one.over = True
                     break
-            one.guests[kernel] = guest
-            good = [value for value in values if value is not None]
-            if len(good) < len(values):
-                one.over = True
+                values.append(value)
             else:
-                one.samples[kernel].append(middle(good))
+                one.samples[kernel].append(middle(values))
     finally:
         guest.close()
