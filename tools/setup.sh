@@ -62,7 +62,7 @@ install_with_apt() {
 	[ -n "${missing# }" ] || return 0
 	say "installing: $missing"
 	# shellcheck disable=SC2086 # words of a list
-	apt install -y --no-install-recommends $missing >/dev/null
+	apt install -y --no-install-recommends $missing
 }
 
 name_what_is_missing() {
@@ -96,6 +96,6 @@ python_works || die "python3 is $(python3 --version 2>&1): 3.11 or later with ve
 if [ ! -e .venv/.installed ] || [ pyproject.toml -nt .venv/.installed ]; then
 	say "making the virtual environment .venv"
 	python3 -m venv .venv
-	.venv/bin/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	.venv/bin/pip install --progress-bar off --disable-pip-version-check -e '.[dev]'
 	touch .venv/.installed
 fi

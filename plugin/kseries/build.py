@@ -24,6 +24,9 @@ from .series import Series
 from .tree import Tree
 
 _OBJECT = re.compile(r"^\s+(CC|AS|HOSTCC|AR|LD)\s")
+# The same in what `make --dry-run` says.
+_PLANNED = re.compile(r"echo '  (CC|AS|HOSTCC|AR|LD) ")
+_NOT_OURS = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "ARCH", "CROSS_COMPILE", "O", "KBUILD_OUTPUT")
 _ERROR = re.compile(
     r"^(?P<file>[^\s:]+\.[chSs]):(?P<line>\d+):(?:\d+:)? (?:fatal )?error: (?P<what>.*)"
 )
@@ -108,7 +111,7 @@ class Builder:
         with cache.disk_errors(f"building {kernel}"):
             self._obj.mkdir(exist_ok=True)
             self._configure(kernel)
-            failed = self._make(["bzImage"], f"building {kernel}")
+            failed = self._make(["bzImage"], f"building {kernel}", self._objects(kernel))
             if failed:
                 self._explain(kernel, series)
             release = (self._obj / "include/config/kernel.release").read_text().strip()
@@ -152,35 +155,35 @@ class Builder:
                 " tree has no such option):\n" + "\n".join(f"    {line}" for line in lost)
             )
 
-    def _make(self, targets: Sequence[str], what: str) -> int:
+    def _objects(self, kernel: str) -> int:
+        """Ask make how many objects a first build has; a later one has few, and asks nothing."""
+        if (self._obj / "vmlinux.a").exists():
+            return 0
+        self._make(["prepare"], f"configuring {kernel}")  # if this fails, so does the build
+        dry = subprocess.run(
+            self._command("--dry-run", "--keep-going", "bzImage"),
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        return len(_PLANNED.findall(dry.stdout))
+
+    def _command(self, *arguments: str) -> list[str]:
+        where = ["-C", str(self._tree.src), f"O={self._obj}"]
+        jobs = f"-j{len(os.sched_getaffinity(0)) + 1}"
+        return ["make", *where, jobs, *_compiler_choice(), *arguments]
+
+    def _make(self, targets: Sequence[str], what: str, total: int = 0) -> int:
         """Run make; returns its status. The log is written anew, lines counted as they come."""
-        command = ["make", "-C", str(self._tree.src), f"O={self._obj}"]
-        command += [f"-j{len(os.sched_getaffinity(0)) + 1}", *_compiler_choice(), *targets]
-        environment = os.environ | {
-            "KBUILD_BUILD_USER": "kseries",
-            "KBUILD_BUILD_HOST": "kseries",
-            "KBUILD_BUILD_VERSION": "1",
-            "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970",
-            "CCACHE_DIR": str(cache.root() / "ccache"),
-            # Objects of another config are in another folder, and many are the same all the same.
-            "CCACHE_NOHASHDIR": "1",
-            "LC_ALL": "C",
-        }
-        for name in (
-            "MAKEFLAGS",
-            "MFLAGS",
-            "MAKELEVEL",
-            "ARCH",
-            "CROSS_COMPILE",
-            "O",
-            "KBUILD_OUTPUT",
-        ):
-            environment.pop(name, None)  # we may run below `make test`
-        count, total = 0, self._last_count() if "bzImage" in targets else 0
+        count = 0
         with self._log.open("w") as log:
             process = subprocess.Popen(
-                command,
-                env=environment,
+                self._command(*targets),
+                env=_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -196,18 +199,9 @@ class Builder:
                         count += 1
                         of = f" of about {total}" if total > count else ""
                         self._progress.step(f"{what}: {count}{of} objects")
-                status = process.wait()
+                return process.wait()
             finally:
                 _end(process)
-        if status == 0 and "bzImage" in targets and count > total:
-            cache.replace(self._obj / "objects", str(count).encode())
-        return status
-
-    def _last_count(self) -> int:
-        try:
-            return int((self._obj / "objects").read_text())
-        except (OSError, ValueError):
-            return 0
 
     def _explain(self, kernel: str, series: Series | None) -> None:
         """Raise what a failed build means: the first error, its file, the patch that brought it."""
@@ -315,6 +309,21 @@ def _version_line(tool: str) -> str:
             f"{tool} is missing ({error}): `make setup` installs the tools"
         ) from error
     return done.stdout.splitlines()[0]
+
+
+def _environment() -> dict[str, str]:
+    """Make's: the same build everywhere, and nothing of a `make` that we may run below."""
+    environment = os.environ | {
+        "KBUILD_BUILD_USER": "kseries",
+        "KBUILD_BUILD_HOST": "kseries",
+        "KBUILD_BUILD_VERSION": "1",
+        "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970",
+        "CCACHE_DIR": str(cache.root() / "ccache"),
+        # Objects of another config are in another folder, and many are the same all the same.
+        "CCACHE_NOHASHDIR": "1",
+        "LC_ALL": "C",
+    }
+    return {name: value for name, value in environment.items() if name not in _NOT_OURS}
 
 
 @once

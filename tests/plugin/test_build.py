@@ -146,11 +146,21 @@ def test_a_fragment_that_is_not_there(root: Path, tmp_path: Path) -> None:
 MAKE = """\
 #!/bin/sh
 # Stands in for make: "compiles" a tree whose ring.c decides what happens.
-for word; do case $word in O=*) obj=${word#O=};; esac; done
+for word; do
+    case $word in
+    O=*) obj=${word#O=};;
+    --dry-run)
+        echo dry-run >> "$obj/targets"
+        echo "set -e; echo '  CC      drivers/net/ring.o'; gcc -c ring.c"
+        echo "set -e; echo '  AR      drivers/net/built-in.a'; ar ring.o"
+        exit 2;;
+    esac
+done
 shift $(($# - 1))
 echo "$1" >> "$obj/targets"
 case $1 in
 tinyconfig) echo "# CONFIG_TUN is not set" > "$obj/.config";;
+prepare) ;;
 olddefconfig) grep -v CONFIG_GONE "$obj/.config" > "$obj/.new"; mv "$obj/.new" "$obj/.config";;
 *)
     if grep -q "$BREAKS" "$obj/../src/drivers/net/ring.c"; then
@@ -162,6 +172,7 @@ olddefconfig) grep -v CONFIG_GONE "$obj/.config" > "$obj/.new"; mv "$obj/.new" "
     cp "$obj/../src/drivers/net/ring.c" "$obj/arch/x86/boot/bzImage"
     echo "  CC      drivers/net/ring.o"
     echo vmlinux > "$obj/vmlinux"
+    touch "$obj/vmlinux.a"
     echo 6.12.99 > "$obj/include/config/kernel.release";;
 esac
 """
@@ -194,11 +205,23 @@ def test_an_image_is_built_once(root: Path, series: Series, own_cache: Path) -> 
     assert (stock.release, stock.compiler, stock.kernel) == ("6.12.99", "gcc 12.2.0", "stock")
     assert all(path.is_file() for path in (stock.vmlinux, stock.config))
     assert _targets(own_cache) == [
-        *("tinyconfig", "olddefconfig", "bzImage"),
+        *("tinyconfig", "olddefconfig", "prepare", "dry-run", "bzImage"),
         *("olddefconfig", "bzImage"),
     ]
     assert _built(root, "stock", None) == stock
-    assert len(_targets(own_cache)) == 5
+    assert len(_targets(own_cache)) == 7
+
+
+@pytest.mark.usefixtures("made")
+def test_a_first_build_says_how_many_objects_there_are(root: Path, series: Series) -> None:
+    """A later one builds few of them, and does not take the time to count."""
+    progress = Remembering()
+    tree = Tree(resolve(str(root), root.parent, progress))
+    builder = Builder(tree, [], progress)
+    builder.image("stock", None)
+    builder.image("patched", series)
+    said = [line for line in progress.said if "objects" in line]
+    assert said == ["building stock: 1 of about 2 objects", "building patched: 1 objects"]
 
 
 @pytest.mark.usefixtures("made")
