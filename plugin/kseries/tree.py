@@ -17,14 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import cache
-from .errors import DoesNotApply, InfraError
+from .errors import DoesNotApply, InfraError, UsageProblem
 from .progress import Progress
 from .series import Patch, Series
 from .source import Source
 
 # What a build in the user's own tree leaves behind, for a tree that comes without .gitignore: it is
-# no source, and some of it breaks a build with O=.
+# no source, and some of it breaks a build with O=. All at the top is looked at even so: the
+# .gitignore of some of Debian's source packages has a line that says /*.
 _PRODUCTS = (
+    "!/*",
     ".*",
     "*.o",
     "*.a",
@@ -234,4 +236,10 @@ def _source_files(root: Path) -> list[str]:
         done = subprocess.run(command, capture_output=True, env=environment)
     if done.returncode:
         raise InfraError(f"git cannot list {root}: {done.stderr.decode().strip()}")
-    return sorted(set(done.stdout.decode(errors="surrogateescape").split("\0")) - {""})
+    names = set(done.stdout.decode(errors="surrogateescape").split("\0")) - {""}
+    if "Makefile" not in names:
+        raise UsageProblem(
+            f"git lists {len(names)} files of {root}, and no Makefile among them: by its .gitignore"
+            " the sources are build products. `git add` them, or mend that file."
+        )
+    return sorted(names)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from kseries.errors import DoesNotApply
+from kseries.errors import DoesNotApply, UsageProblem
 from kseries.series import Series, load
 from kseries.source import Source, resolve
 from kseries.tree import Content, Tree, patched_files
@@ -215,6 +215,22 @@ def test_build_products_are_left_out_of_a_tree_without_gitignore(tmp_path: Path)
     tree = _synced(root)
     assert [name for name in products if (tree.src / name).exists()] == []
     assert [name for name in sources if not (tree.src / name).exists()] == []
+
+
+def test_a_gitignore_that_leaves_out_all_at_the_top(root: Path) -> None:
+    """As a source package of Debian's has it: what is packaged there is debian/ alone."""
+    write_files(root, {".gitignore": "*.o\n/*\n!/debian/\n", "init/main.o": "x", "vmlinux": "x"})
+    tree = _synced(root)
+    assert (tree.src / "init/main.c").is_file()
+    assert [name for name in ("init/main.o", "vmlinux") if (tree.src / name).exists()] == []
+
+
+def test_a_gitignore_that_leaves_out_the_sources(tmp_path: Path) -> None:
+    root = make_tree(tmp_path / "linux")
+    git(root, "init", "-q")
+    write_files(root, {".gitignore": "/*\n"})
+    with pytest.raises(UsageProblem, match=r"git lists 0 files of .*, and no Makefile among them"):
+        _synced(root)
 
 
 def test_symbolic_links_stay_links(root: Path) -> None:
