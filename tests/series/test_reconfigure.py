@@ -68,3 +68,15 @@ def test_reconfigure_busy(kernel_run: Run, dev: str, qdisc: str, length: int, ac
     kernel_run.check()
     if kernel_run.kernel == "patched" and not kernel_run.figures["sender_sleeps"]:
         kernel_run.fail("the sender did not sleep, so that nothing was shown")
+
+
+@pytest.mark.kernel_case("keeps", reason="with noqueue nobody waits, whatever happens to the ring")
+@pytest.mark.kernel_program(
+    "noqueue_full --dev {dev} --reader {reader} --len {length} --action {action}"
+)
+@pytest.mark.parametrize("action", ["shrink", "link"])
+@pytest.mark.parametrize("length", [2, 64])
+@pytest.mark.parametrize("reader", ["read", "vhost"])
+@pytest.mark.parametrize("dev", ["tun", "tap"])
+def test_noqueue_full(kernel_run: Run, dev: str, reader: str, length: int, action: str) -> None:
+    kernel_run.check()

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The owner of a tun or tap device has three ways to say that it does not want
+ * a frame: a list of MAC addresses, a filter on its socket, an eBPF program.
+ * Whatever holds the frames that the ring has no slot for, these are dropped,
+ * counted, and stop nothing; without the filter all frames arrive again.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <linux/filter.h>
+#include <linux/if_tun.h>
+
+#include "bpf.h"
+#include "choice.h"
+#include "drops.h"
+#include "ktap.h"
+#include "netdev.h"
+#include "scenario.h"
+
+enum filter { FILTER_MAC, FILTER_SOCKET, FILTER_EBPF };
+
+static const char * const filters[] = { "mac", "socket", "ebpf", NULL };
+static const char * const reasons[] = {
+	"TAP_TXFILTER", "SOCKET_FILTER", "TAP_FILTER",
+};
+
+static void must(int fd, unsigned long request, const void *arg)
+{
+	if (ioctl(fd, request, arg) < 0)
+		ktap_bail("the filter: %s", strerror(errno));
+}
+
+/* One address, which is nobody's; with none of them the filter is off. */
+static void filter_mac(int fd, bool on)
+{
+	static const u8 nobody[6] = { 0x02, 0x6e, 0x6f, 0x62, 0x6f, 0x64 };
+	struct {
+		struct tun_filter head;
+		u8 addr[6];
+	} list = { .head.count = on };
+
+	memcpy(list.addr, nobody, sizeof(nobody));
+	must(fd, TUNSETTXFILTER, &list);
+}
+
+static void filter_socket(int fd, bool on)
+{
+	struct sock_filter nothing[] = { BPF_STMT(BPF_RET | BPF_K, 0) };
+	struct sock_fprog prog = {
+		.len = ARRAY_SIZE(nothing),
+		.filter = nothing,
+	};
+
+	must(fd, on ? TUNATTACHFILTER : TUNDETACHFILTER, &prog);
+}
+
+static void filter_ebpf(int fd, bool on)
+{
+	static const struct bpf_insn nothing[] = {
+		BPF_SET(BPF_REG_0, 0),
+		BPF_RETURN(),
+	};
+	const int none = -1;
+
+	if (on)
+		bpf_filter(fd, nothing, ARRAY_SIZE(nothing));
+	else
+		must(fd, TUNSETFILTEREBPF, &none);
+}
+
+static void set(enum filter filter, int fd, bool on)
+{
+	if (filter == FILTER_MAC)
+		filter_mac(fd, on);
+	else if (filter == FILTER_SOCKET)
+		filter_socket(fd, on);
+	else
+		filter_ebpf(fd, on);
+}
+
+/* As many as there are slots: the ring would be full of them. */
+static void check_unwanted(const struct scenario *sc, const struct bench *b,
+			   struct sender *s)
+{
+	struct netdev_stats before, after;
+	unsigned int sent;
+	u64 drops;
+
+	netdev_stats(b->dev, &before);
+	sent = sender_send_many(s, sc->len);
+	netdev_stats(b->dev, &after);
+	drops = drops_count();
+	ktap_figure("filtered", (long long)drops, "frames");
+	ktap_ok(drops == sc->len && after.tx_dropped - before.tx_dropped == drops,
+		"what is not wanted is dropped and counted: %llu and %llu of %u, %u accepted",
+		drops, after.tx_dropped - before.tx_dropped, sc->len, sent);
+	ktap_ok(!bench_stopped(b, sc), "nothing is stopped");
+}
+
+static void check_wanted(const struct scenario *sc, struct reader *r,
+			 struct sender *s)
+{
+	u64 first = s->frame.seq;
+	unsigned int sent = sender_send_many(s, sc->len);
+	unsigned int got = reader_take(r, sent);
+
+	ktap_ok(sent == sc->len && got == sent && r->tally->frames == sent,
+		"without the filter all arrive, and only they: %u of %u, %llu in all",
+		got, sc->len, r->tally->frames);
+	ktap_ok(!r->tally->repeated && s->frame.seq - first == sent,
+		"each of them once");
+}
+
+int main(int argc, char **argv)
+{
+	enum filter filter = (enum filter)choice_take(&argc, argv, "filter",
+						      filters, FILTER_EBPF);
+	struct scenario sc;
+	struct sender s;
+	struct reader r;
+	struct tally t;
+	struct bench b;
+
+	scenario_parse(&sc, argc, argv, NULL, 0);
+	if (!scenario_owns_queue(&sc) || !sc.len)
+		ktap_bail("tun and tap only, and a ring that holds frames");
+	if (filter != FILTER_EBPF && sc.dev != DEV_TAP)
+		ktap_bail("tap only: tun knows no filter but eBPF");
+	ktap_plan(4);
+	netns_enter();
+	bench_open(&b, &sc, "filter0");
+	bench_sender(&b, &sc, &s, false);
+	tally_start(&t, scenario_ether(&sc), b.cookie);
+	reader_open(&r, sc.reader, b.fd[0], &t, sc.stall_ms);
+	drops_start(reasons[filter]);
+
+	set(filter, b.fd[0], true);
+	check_unwanted(&sc, &b, &s);
+	set(filter, b.fd[0], false);
+	reader_start(&r);
+	check_wanted(&sc, &r, &s);
+
+	drops_stop();
+	reader_close(&r);
+	sender_close(&s);
+	bench_close(&b);
+	return ktap_status();
+}

@@ -1,0 +1,19 @@
+"""Frames that the device's owner filters out are dropped, counted, and stop nothing."""
+
+from __future__ import annotations
+
+import pytest
+from kseries.run import Run
+
+
+@pytest.mark.kernel_case("same", figures=("filtered",), reason="a filter comes before the ring")
+@pytest.mark.kernel_program(
+    "frame_filter --dev {dev} --reader {reader} --qdisc {qdisc} --len 16 --filter {which}"
+)
+@pytest.mark.parametrize("qdisc", ["fq_codel", "noqueue"])
+@pytest.mark.parametrize("reader", ["read", "vhost"])
+@pytest.mark.parametrize(
+    ("dev", "which"), [("tap", "mac"), ("tap", "socket"), ("tap", "ebpf"), ("tun", "ebpf")]
+)
+def test_frame_filter(kernel_run: Run, dev: str, which: str, reader: str, qdisc: str) -> None:
+    kernel_run.check()
