@@ -16,7 +16,7 @@
 #include "drops.h"
 #include "ktap.h"
 #include "netdev.h"
-#include "scenario.h"
+#include "run.h"
 
 enum filter { FILTER_MAC, FILTER_SOCKET, FILTER_EBPF };
 
@@ -80,70 +80,58 @@ static void set(enum filter filter, int fd, bool on)
 }
 
 /* As many as there are slots: the ring would be full of them. */
-static void check_unwanted(const struct scenario *sc, const struct bench *b,
-			   struct sender *s)
+static void check_unwanted(struct run *x)
 {
 	struct netdev_stats before, after;
 	unsigned int sent;
 	u64 drops;
 
-	netdev_stats(b->dev, &before);
-	sent = sender_send_many(s, sc->len);
-	netdev_stats(b->dev, &after);
+	netdev_stats(x->b.dev, &before);
+	sent = sender_send_many(&x->s, x->sc.len);
+	netdev_stats(x->b.dev, &after);
 	drops = drops_count();
 	ktap_figure("filtered", (long long)drops, "frames");
-	ktap_ok(drops == sc->len && after.tx_dropped - before.tx_dropped == drops,
+	ktap_ok(drops == x->sc.len &&
+		after.tx_dropped - before.tx_dropped == drops,
 		"what is not wanted is dropped and counted: %llu and %llu of %u, %u accepted",
-		drops, after.tx_dropped - before.tx_dropped, sc->len, sent);
-	ktap_ok(!bench_stopped(b, sc), "nothing is stopped");
+		drops, after.tx_dropped - before.tx_dropped, x->sc.len, sent);
+	ktap_ok(!bench_stopped(&x->b, &x->sc), "nothing is stopped");
 }
 
-static void check_wanted(const struct scenario *sc, struct reader *r,
-			 struct sender *s)
+static void check_wanted(struct run *x)
 {
-	u64 first = s->frame.seq;
-	unsigned int sent = sender_send_many(s, sc->len);
-	unsigned int got = reader_take(r, sent);
+	unsigned int sent = sender_send_many(&x->s, x->sc.len);
+	unsigned int got = reader_take(&x->r, sent);
 
-	ktap_ok(sent == sc->len && got == sent && r->tally->frames == sent,
+	ktap_ok(sent == x->sc.len && got == sent && x->out.frames == sent,
 		"without the filter all arrive, and only they: %u of %u, %llu in all",
-		got, sc->len, r->tally->frames);
-	ktap_ok(!r->tally->repeated && s->frame.seq - first == sent,
-		"each of them once");
+		got, x->sc.len, x->out.frames);
+	ktap_ok(!x->out.repeated, "each of them once");
 }
 
 int main(int argc, char **argv)
 {
 	enum filter filter = (enum filter)choice_take(&argc, argv, "filter",
 						      filters, FILTER_EBPF);
-	struct scenario sc;
-	struct sender s;
-	struct reader r;
-	struct tally t;
-	struct bench b;
+	struct run x;
 
-	scenario_parse(&sc, argc, argv, NULL, 0);
-	if (!scenario_owns_queue(&sc) || !sc.len)
+	scenario_parse(&x.sc, argc, argv, NULL, 0);
+	if (!scenario_owns_queue(&x.sc) || !x.sc.len)
 		ktap_bail("tun and tap only, and a ring that holds frames");
-	if (filter != FILTER_EBPF && sc.dev != DEV_TAP)
+	if (filter != FILTER_EBPF && x.sc.dev != DEV_TAP)
 		ktap_bail("tap only: tun knows no filter but eBPF");
 	ktap_plan(4);
 	netns_enter();
-	bench_open(&b, &sc, "filter0");
-	bench_sender(&b, &sc, &s, false);
-	tally_start(&t, scenario_ether(&sc), b.cookie);
-	reader_open(&r, sc.reader, b.fd[0], &t, sc.stall_ms);
 	drops_start(reasons[filter]);
+	run_open(&x, "filter0");
 
-	set(filter, b.fd[0], true);
-	check_unwanted(&sc, &b, &s);
-	set(filter, b.fd[0], false);
-	reader_start(&r);
-	check_wanted(&sc, &r, &s);
+	set(filter, x.b.fd[0], true);
+	check_unwanted(&x);
+	set(filter, x.b.fd[0], false);
+	reader_start(&x.r);
+	check_wanted(&x);
 
+	run_close(&x);
 	drops_stop();
-	reader_close(&r);
-	sender_close(&s);
-	bench_close(&b);
 	return ktap_status();
 }

@@ -9,7 +9,7 @@
 #include "drops.h"
 #include "ktap.h"
 #include "netdev.h"
-#include "scenario.h"
+#include "run.h"
 
 #define EXTRA 5
 
@@ -17,17 +17,15 @@ enum action { ACTION_SHRINK, ACTION_LINK };
 
 static const char * const actions[] = { "shrink", "link", NULL };
 
-static void check_refuses(const struct bench *b, const struct scenario *sc,
-			  struct sender *s)
+static void check_refuses(struct run *x)
 {
+	unsigned int took = sender_send_many(&x->s, EXTRA);
 	u64 full = drops_count();
-	unsigned int took = sender_send_many(s, EXTRA);
 
-	full = drops_count() - full;
-	ktap_ok(!took && full == EXTRA && !s->count[SEND_NETDOWN],
+	ktap_ok(!took && full == EXTRA && !x->s.count[SEND_NETDOWN],
 		"what is sent is dropped at the ring: %llu of %d, %llu times ENETDOWN",
-		full, EXTRA, s->count[SEND_NETDOWN]);
-	ktap_ok(!bench_stopped(b, sc), "nothing is stopped");
+		full, EXTRA, x->s.count[SEND_NETDOWN]);
+	ktap_ok(!bench_stopped(&x->b, &x->sc), "nothing is stopped");
 }
 
 int main(int argc, char **argv)
@@ -35,45 +33,36 @@ int main(int argc, char **argv)
 	enum action action = (enum action)choice_take(&argc, argv, "action",
 						      actions, ACTION_SHRINK);
 	unsigned int kept, got, fresh;
-	struct scenario sc;
-	struct sender s;
-	struct reader r;
-	struct tally t;
-	struct bench b;
+	struct run x;
 
-	scenario_parse(&sc, argc, argv, NULL, 0);
-	if (!scenario_owns_queue(&sc) || sc.len < 2)
+	scenario_parse(&x.sc, argc, argv, NULL, 0);
+	if (!scenario_owns_queue(&x.sc) || x.sc.len < 2)
 		ktap_bail("tun and tap only, and a ring that can become shorter");
-	sc.qdisc = "noqueue";
+	x.sc.qdisc = "noqueue";
 	ktap_plan(6);
 	netns_enter();
-	bench_open(&b, &sc, "full0");
-	bench_sender(&b, &sc, &s, false);
-	tally_start(&t, scenario_ether(&sc), b.cookie);
-	reader_open(&r, sc.reader, b.fd[0], &t, sc.stall_ms);
 	drops_start("FULL_RING");
+	run_open(&x, "full0");
 
-	kept = sender_send_many(&s, sc.len);
-	ktap_ok(kept == sc.len, "the ring holds %u of %u", kept, sc.len);
+	kept = sender_send_many(&x.s, x.sc.len);
+	ktap_ok(kept == x.sc.len, "the ring holds %u of %u", kept, x.sc.len);
 	if (action == ACTION_SHRINK) {
 		kept /= 2;
-		netdev_txqueuelen(b.dev, kept);
+		netdev_txqueuelen(x.b.dev, kept);
 	} else {
-		netdev_up(b.dev, false);
-		netdev_up(b.dev, true);
+		netdev_up(x.b.dev, false);
+		netdev_up(x.b.dev, true);
 	}
-	check_refuses(&b, &sc, &s);
-	reader_start(&r);
-	got = reader_take(&r, kept);
+	check_refuses(&x);
+	reader_start(&x.r);
+	got = reader_take(&x.r, kept);
 	ktap_ok(got == kept, "what the ring kept comes out: %u of %u", got, kept);
-	fresh = sender_send_many(&s, 1);
-	got = reader_take(&r, fresh);
+	fresh = sender_send_many(&x.s, 1);
+	got = reader_take(&x.r, fresh);
 	ktap_ok(fresh == 1 && got == 1, "fresh frames flow");
-	ktap_ok(!t.repeated && t.frames == kept + 1, "each of them once");
+	ktap_ok(!x.out.repeated && x.out.frames == kept + 1, "each of them once");
 
+	run_close(&x);
 	drops_stop();
-	reader_close(&r);
-	sender_close(&s);
-	bench_close(&b);
 	return ktap_status();
 }

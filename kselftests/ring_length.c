@@ -13,11 +13,12 @@
 #include <linux/if.h>
 #include <linux/if_tun.h>
 
+#include "drops.h"
 #include "ktap.h"
 #include "netdev.h"
 #include "qdisc.h"
 #include "ring.h"
-#include "scenario.h"
+#include "run.h"
 
 #define TUN_DEFAULT 500
 #define TAP_DEFAULT 1000
@@ -104,68 +105,61 @@ static bool freed_by(struct reader *r, struct sender *s, unsigned int batch)
 	return got == batch;
 }
 
-static void check_length(struct reader *r, struct sender *s, unsigned int len)
+static void check_length(struct run *x, unsigned int len)
 {
 	unsigned int batch = ring_batch(len);
-	unsigned int held = fill(s, len);
-	struct tally *t = r->tally;
+	unsigned int held = fill(&x->s, len);
+	struct tally *t = &x->out;
 
 	if (!ktap_ok(held == len, "length %u: the ring holds as many", len))
 		ktap_diag("it holds %u", held);
-	ktap_ok(freed_by(r, s, batch), "length %u: slots are freed %u at a time",
-		len, batch);
-	reader_rest(r);
-	if (!ktap_ok(tally_exact(t, s->frame.seq),
+	ktap_ok(freed_by(&x->r, &x->s, batch),
+		"length %u: slots are freed %u at a time", len, batch);
+	reader_rest(&x->r);
+	if (!ktap_ok(tally_exact(t, x->s.frame.seq),
 		     "length %u: what it took came out once, in order", len))
 		ktap_diag("%llu frames of %llu, %llu missing, %llu repeated",
 			  (unsigned long long)t->frames,
-			  (unsigned long long)s->frame.seq,
+			  (unsigned long long)x->s.frame.seq,
 			  (unsigned long long)t->missing,
 			  (unsigned long long)t->repeated);
 }
 
-static void check_zero(struct bench *b, struct sender *s)
+static void check_zero(struct run *x)
 {
 	unsigned int took;
 
-	netdev_txqueuelen(b->dev, 0);
-	took = sender_send_many(s, EXTRA);
-	ktap_ok(!took && s->count[SEND_NETDOWN] == 0,
+	netdev_txqueuelen(x->b.dev, 0);
+	took = sender_send_many(&x->s, EXTRA);
+	ktap_ok(!took && x->s.count[SEND_NETDOWN] == 0,
 		"length 0: nothing is held, nothing is stopped");
 }
 
 int main(int argc, char **argv)
 {
 	unsigned int i, n = ARRAY_SIZE(lengths);
-	struct scenario sc;
-	struct sender s;
-	struct reader r;
-	struct tally t;
-	struct bench b;
+	struct run x;
 
-	scenario_parse(&sc, argc, argv, NULL, 0);
-	if (!scenario_owns_queue(&sc) || sc.reader == READER_VHOST)
+	scenario_parse(&x.sc, argc, argv, NULL, 0);
+	if (!scenario_owns_queue(&x.sc) || x.sc.reader == READER_VHOST)
 		ktap_bail("tun and tap only, and a reader that takes single frames");
-	sc.qdisc = "noqueue";
-	sc.len = lengths[0];
+	x.sc.qdisc = "noqueue";
+	x.sc.len = lengths[0];
 
 	ktap_plan(2 + 3 * n + 1);
 	netns_enter();
-	check_default(&sc, "default0");
+	check_default(&x.sc, "default0");
 
-	bench_open(&b, &sc, "ring0");
-	bench_sender(&b, &sc, &s, false);
-	tally_start(&t, scenario_ether(&sc), b.cookie);
-	reader_open(&r, sc.reader, b.fd[0], &t, sc.stall_ms);
-	reader_start(&r);
+	drops_start("FULL_RING");
+	run_open(&x, "ring0");
+	reader_start(&x.r);
 	for (i = 0; i < n; i++) {
 		/* Of an empty ring: the new one starts at its first slot. */
-		netdev_txqueuelen(b.dev, lengths[i]);
-		check_length(&r, &s, lengths[i]);
+		netdev_txqueuelen(x.b.dev, lengths[i]);
+		check_length(&x, lengths[i]);
 	}
-	check_zero(&b, &s);
-	reader_close(&r);
-	sender_close(&s);
-	bench_close(&b);
+	check_zero(&x);
+	run_close(&x);
+	drops_stop();
 	return ktap_status();
 }

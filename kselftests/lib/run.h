@@ -17,7 +17,10 @@ struct run {
 	struct tally out;	/* what the reader got */
 };
 
-/* Needs netns_enter() and drops_start("FULL_RING"). @x->sc is the input. */
+/*
+ * @x->sc is the input. Needs netns_enter() and drops_start(): "FULL_RING" where
+ * run_ledger() is to count.
+ */
 void run_open(struct run *x, const char *name);
 void run_close(struct run *x);
 void run_ledger(const struct run *x, struct ledger *l);

@@ -11,7 +11,8 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache as once
 from importlib import resources
@@ -160,48 +161,40 @@ class Builder:
         if (self._obj / "vmlinux.a").exists():
             return 0
         self._make(["prepare"], f"configuring {kernel}")  # if this fails, so does the build
-        dry = subprocess.run(
-            self._command("--dry-run", "--keep-going", "bzImage"),
-            env=_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            errors="replace",
-            check=False,
-        )
-        return len(_PLANNED.findall(dry.stdout))
-
-    def _command(self, *arguments: str) -> list[str]:
-        where = ["-C", str(self._tree.src), f"O={self._obj}"]
-        jobs = f"-j{len(os.sched_getaffinity(0)) + 1}"
-        return ["make", *where, jobs, *_compiler_choice(), *arguments]
+        with self._running("--dry-run", "--keep-going", "bzImage") as make:
+            return sum(bool(_PLANNED.search(line)) for line in _lines(make))
 
     def _make(self, targets: Sequence[str], what: str, total: int = 0) -> int:
         """Run make; returns its status. The log is written anew, lines counted as they come."""
         count = 0
-        with self._log.open("w") as log:
-            process = subprocess.Popen(
-                self._command(*targets),
-                env=_environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                start_new_session=True,
-            )
-            assert process.stdout is not None
-            try:
-                for line in process.stdout:
-                    log.write(line)
-                    if _OBJECT.match(line):
-                        count += 1
-                        of = f" of about {total}" if total > count else ""
-                        self._progress.step(f"{what}: {count}{of} objects")
-                return process.wait()
-            finally:
-                _end(process)
+        with self._log.open("w") as log, self._running(*targets) as process:
+            for line in _lines(process):
+                log.write(line)
+                if _OBJECT.match(line):
+                    count += 1
+                    of = f" of about {total}" if total > count else ""
+                    self._progress.step(f"{what}: {count}{of} objects")
+            return process.wait()
+
+    @contextmanager
+    def _running(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """Start make on this configuration; whatever it started ends with the block."""
+        where = ["-C", str(self._tree.src), f"O={self._obj}"]
+        jobs = f"-j{len(os.sched_getaffinity(0)) + 1}"
+        process = subprocess.Popen(
+            ["make", *where, jobs, *_compiler_choice(), *arguments],
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            _end(process)
 
     def _explain(self, kernel: str, series: Series | None) -> None:
         """Raise what a failed build means: the first error, its file, the patch that brought it."""
@@ -339,6 +332,11 @@ def _read_fragment(path: Path) -> str:
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
+    assert process.stdout is not None
+    yield from process.stdout
 
 
 def _end(process: subprocess.Popen[str]) -> None:
