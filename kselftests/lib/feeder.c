@@ -17,9 +17,8 @@
 #include "load.h"
 #include "netdev.h"
 #include "stall.h"
+#include "task.h"
 
-/* What comes behind the headers that the kernel puts before it. */
-#define PAYLOAD 12
 #define FDS_MOST 64
 
 const char * const feeder_vias[] = { "packet", "udp", NULL };
@@ -91,7 +90,8 @@ int feeder_send(struct feeder *f, int flags)
 	ssize_t ret;
 
 	if (f->via == VIA_UDP)
-		ret = send(f->fd, buf + len - PAYLOAD, PAYLOAD, flags);
+		ret = send(f->fd, buf + len - FRAME_PAYLOAD,
+			   FRAME_PAYLOAD, flags);
 	else
 		ret = sendto(f->fd, buf, len, flags, (struct sockaddr *)&s->to,
 			     sizeof(s->to));
@@ -151,24 +151,6 @@ void feeder_start(struct feeder *f, u64 n, enum feeder_mode mode)
 		child(f, n, mode);
 }
 
-/* The state letter of /proc/PID/stat, behind the name in its brackets. */
-static char state_of(pid_t pid)
-{
-	char path[32], buf[256], *at;
-	ssize_t len;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	len = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
-	if (len < 0)
-		ktap_bail("%s: %s", path, strerror(errno));
-	close(fd);
-	buf[len] = '\0';
-	at = strrchr(buf, ')');
-	return at && at[1] ? at[2] : '?';
-}
-
 bool feeder_blocks(struct feeder *f, unsigned int stall_ms)
 {
 	struct stall st;
@@ -176,7 +158,7 @@ bool feeder_blocks(struct feeder *f, unsigned int stall_ms)
 
 	stall_start(&st, stall_ms);
 	do {
-		state = state_of(f->pid);
+		state = task_state(f->pid);
 		if (state == 'Z')
 			return false;
 		/* One that sleeps is woken when half of its buffer is free. */

@@ -11,6 +11,8 @@
 #include "types.h"
 
 #define FRAME_MAX 128
+/* Of them, what comes behind the headers: a UDP socket sends no more. */
+#define FRAME_PAYLOAD 12
 
 /* 198.18.0.0/15 is set aside for measurements. */
 #define FRAME_SRC4 0xc6120001U

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ktap.h"
 #include "task.h"
@@ -61,4 +63,22 @@ u64 task_switches(int tid)
 			sum += value;
 	fclose(f);
 	return sum;
+}
+
+/* In /proc/TID/stat it is behind the name in its brackets. */
+char task_state(int tid)
+{
+	char path[32], buf[256], *at;
+	ssize_t len;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	len = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
+	if (len < 0)
+		ktap_bail("%s: %s", path, strerror(errno));
+	close(fd);
+	buf[len] = '\0';
+	at = strrchr(buf, ')');
+	return at && at[1] ? at[2] : '?';
 }

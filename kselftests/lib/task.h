@@ -13,5 +13,7 @@ unsigned int tasks_find(const char *dir, const char *name, int *tid,
 			unsigned int most);
 /* How often the thread has left a CPU, by itself and not. */
 u64 task_switches(int tid);
+/* Its state letter, as ps has it: S asleep, R running, Z a zombie. */
+char task_state(int tid);
 
 #endif

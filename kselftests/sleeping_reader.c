@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A reader that sleeps on an empty ring is told of the next frame, in whatever
+ * way it waits. The other programs' readers look again after a while; this one
+ * does not.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/select.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "choice.h"
+#include "ktap.h"
+#include "scenario.h"
+#include "load.h"
+#include "netdev.h"
+#include "stall.h"
+#include "task.h"
+#include "uring.h"
+
+#define ROUNDS 16
+#define NEVER_MS 3600000
+
+enum wait {
+	WAIT_READ, WAIT_READV, WAIT_POLL, WAIT_SELECT, WAIT_EPOLL, WAIT_URING,
+	WAIT_SIGIO,
+};
+
+static const char * const waits[] = {
+	"read", "readv", "poll", "select", "epoll", "iouring", "sigio", NULL
+};
+
+struct sleeper {
+	enum wait wait;
+	int fd;
+	int epoll;
+	struct uring *uring;
+	struct tally *out;
+	/* The thread's own, but for the looks of the other. */
+	u64 got;
+	int tid;
+	int error;
+	bool stop;
+	pthread_t thread;
+};
+
+/* The descriptor itself waits in these; in the others something else does. */
+static bool blocks(enum wait wait)
+{
+	return wait == WAIT_READ || wait == WAIT_READV || wait == WAIT_URING;
+}
+
+static void wait_for_frame(const struct sleeper *sl)
+{
+	struct pollfd pfd = { .fd = sl->fd, .events = POLLIN };
+	sigset_t io;
+	fd_set set;
+
+	switch (sl->wait) {
+	case WAIT_POLL:
+		poll(&pfd, 1, -1);
+		break;
+	case WAIT_SELECT:
+		FD_ZERO(&set);
+		FD_SET(sl->fd, &set);
+		select(sl->fd + 1, &set, NULL, NULL, NULL);
+		break;
+	case WAIT_EPOLL:
+		reader_epoll_wait(sl->epoll, -1);
+		break;
+	case WAIT_SIGIO:
+		sigemptyset(&io);
+		sigaddset(&io, SIGIO);
+		sigwaitinfo(&io, NULL);
+		break;
+	default:
+		break;
+	}
+}
+
+static ssize_t read_frame(struct sleeper *sl, char *buf)
+{
+	struct iovec iov[2] = { { buf, 22 }, { buf + 22, FRAME_MAX - 22 } };
+
+	if (sl->wait == WAIT_READV)
+		return readv(sl->fd, iov, 2);
+	if (sl->wait == WAIT_URING)
+		return uring_read(sl->uring, buf, FRAME_MAX, NEVER_MS);
+	return read(sl->fd, buf, FRAME_MAX);
+}
+
+static void *sleeper_thread(void *arg)
+{
+	struct sleeper *sl = arg;
+	char buf[FRAME_MAX];
+	ssize_t len;
+
+	shared_set(sl->tid, (int)syscall(SYS_gettid));
+	while (!shared_get(sl->stop)) {
+		len = read_frame(sl, buf);
+		if (len >= 0) {
+			tally_frame(sl->out, buf, (size_t)len);
+			shared_add(sl->got, 1);
+		} else if (errno == EAGAIN) {
+			wait_for_frame(sl);
+		} else if (errno != EINTR) {
+			shared_set(sl->error, errno);
+			break;
+		}
+	}
+	if (sl->uring)
+		uring_close(sl->uring);
+	return NULL;
+}
+
+static void nudge(int sig)
+{
+	(void)sig;
+}
+
+static void sleeper_start(struct sleeper *sl)
+{
+	/* No SA_RESTART: it is there to interrupt. */
+	struct sigaction sa = { .sa_handler = nudge };
+	int flags = blocks(sl->wait) ? 0 : O_NONBLOCK;
+	sigset_t io;
+
+	/* Before there is a thread that a SIGIO could end. */
+	sigemptyset(&io);
+	sigaddset(&io, SIGIO);
+	if (sigaction(SIGUSR1, &sa, NULL) ||
+	    pthread_sigmask(SIG_BLOCK, &io, NULL))
+		ktap_bail("signals: %s", strerror(errno));
+	if (sl->wait == WAIT_SIGIO)
+		flags |= O_ASYNC;
+	if (fcntl(sl->fd, F_SETFL, flags) || fcntl(sl->fd, F_SETOWN, getpid()))
+		ktap_bail("fcntl: %s", strerror(errno));
+	sl->epoll = sl->wait == WAIT_EPOLL ? reader_epoll(sl->fd) : -1;
+	sl->uring = sl->wait == WAIT_URING ? uring_open(sl->fd) : NULL;
+	if (pthread_create(&sl->thread, NULL, sleeper_thread, sl))
+		ktap_bail("no thread");
+}
+
+static void sleeper_end(struct sleeper *sl)
+{
+	shared_set(sl->stop, true);
+	/* It may be about to wait, having looked before: once is not enough. */
+	while (pthread_tryjoin_np(sl->thread, NULL)) {
+		pthread_kill(sl->thread, SIGUSR1);
+		stall_breathe();
+	}
+	if (sl->epoll >= 0)
+		close(sl->epoll);
+}
+
+/* It has taken all of @n, and sleeps. */
+static bool sleeps(const struct sleeper *sl, const struct scenario *sc, u64 n)
+{
+	struct stall st;
+	int tid;
+
+	stall_start(&st, sc->stall_ms);
+	while (!shared_get(sl->error) && !stall_over(&st)) {
+		tid = shared_get(sl->tid);
+		if (shared_get(sl->got) == n && tid && task_state(tid) == 'S')
+			return true;
+		stall_note(&st, shared_get(sl->got));
+		stall_breathe();
+	}
+	return false;
+}
+
+int main(int argc, char **argv)
+{
+	struct sleeper sl = {
+		.wait = (enum wait)choice_take(&argc, argv, "wait", waits,
+					       WAIT_READ),
+	};
+	unsigned int i, burst;
+	struct scenario sc;
+	struct sender s;
+	struct tally t;
+	struct bench b;
+	bool told;
+
+	scenario_parse(&sc, argc, argv, NULL, 0);
+	if (!scenario_owns_queue(&sc) || !sc.len)
+		ktap_bail("tun and tap only, and a ring that holds frames");
+	ktap_plan(3);
+	netns_enter();
+	bench_open(&b, &sc, "sleep0");
+	bench_sender(&b, &sc, &s, false);
+	tally_start(&t, scenario_ether(&sc), b.cookie);
+	sl.fd = b.fd[0];
+	sl.out = &t;
+	sleeper_start(&sl);
+
+	told = sleeps(&sl, &sc, 0);
+	for (i = 0; told && i < ROUNDS; i++) {
+		sender_send_many(&s, 1);
+		told = sleeps(&sl, &sc, i + 1);
+	}
+	if (!ktap_ok(told, "a reader that sleeps is told of a frame"))
+		ktap_diag("stalled: %llu of %u taken", shared_get(sl.got), i);
+
+	burst = sender_send_many(&s, sc.len);
+	if (!ktap_ok(burst == sc.len && sleeps(&sl, &sc, ROUNDS + burst),
+		     "and of as many as the ring holds"))
+		ktap_diag("stalled: %u of %u sent, %llu taken in all", burst,
+			  sc.len, shared_get(sl.got));
+
+	sleeper_end(&sl);
+	if (!ktap_ok(tally_exact(&t, s.frame.seq) && !sl.error,
+		     "each of them comes out once, in order"))
+		ktap_diag("%llu of %llu frames, %llu missing, %llu repeated, error %d",
+			  t.frames, s.frame.seq, t.missing, t.repeated, sl.error);
+	sender_close(&s);
+	bench_close(&b);
+	return ktap_status();
+}

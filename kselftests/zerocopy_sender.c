@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A sender by MSG_ZEROCOPY gets its pages back when its frame enters the ring:
+ * the reader may take as long as it likes to come for it, and the sender may
+ * write to them meanwhile. What waits in front of a full ring keeps its pages.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <linux/errqueue.h>
+#include <linux/if_tun.h>
+
+#include "drops.h"
+#include "feeder.h"
+#include "ktap.h"
+#include "netdev.h"
+#include "qdisc.h"
+#include "reader.h"
+
+#define MOST 80
+#define EXTRA 2
+
+/* How many sends the kernel has given the pages of back. */
+static unsigned int given_back(int fd)
+{
+	union {
+		struct cmsghdr hdr;
+		char buf[CMSG_SPACE(sizeof(struct sock_extended_err) + 64)];
+	} control;
+	const struct sock_extended_err *ee;
+	struct msghdr msg;
+	struct cmsghdr *c;
+	unsigned int n = 0;
+
+	for (;;) {
+		msg = (struct msghdr) {
+			.msg_control = control.buf,
+			.msg_controllen = sizeof(control.buf),
+		};
+		if (recvmsg(fd, &msg, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) {
+			if (errno == EAGAIN)
+				return n;
+			ktap_bail("MSG_ERRQUEUE: %s", strerror(errno));
+		}
+		for (c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
+			ee = (const void *)CMSG_DATA(c);
+			if (c->cmsg_level == SOL_IP && c->cmsg_type == IP_RECVERR &&
+			    ee->ee_origin == SO_EE_ORIGIN_ZEROCOPY)
+				n += ee->ee_data - ee->ee_info + 1;
+		}
+	}
+}
+
+/*
+ * Each from a buffer of its own, since the kernel may not have taken it yet. All
+ * that were @given back before are wiped.
+ */
+static void send_some(struct feeder *f, unsigned int n, unsigned int given)
+{
+	static char frames[MOST][FRAME_MAX];
+	struct frame *next = &f->packet.frame;
+	char *buf;
+
+	memset(frames, 0, given * sizeof(frames[0]));
+	for (; n; n--, next->seq++) {
+		buf = frames[next->seq];
+		buf += frame_build(buf, next) - FRAME_PAYLOAD;
+		if (send(f->fd, buf, FRAME_PAYLOAD, MSG_ZEROCOPY | MSG_DONTWAIT) < 0)
+			ktap_bail("send: %s", strerror(errno));
+	}
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int back, late, want;
+	const int one = 1, room = 1 << 16;
+	struct scenario sc;
+	struct feeder f;
+	struct reader r;
+	struct tally t;
+	struct bench b;
+
+	scenario_parse(&sc, argc, argv, NULL, 0);
+	if (!scenario_owns_queue(&sc) || !sc.len || sc.len > MOST - EXTRA)
+		ktap_bail("tun and tap only, and a ring of 1 to %d", MOST - EXTRA);
+	ktap_plan(3);
+	netns_enter();
+	bench_open(&b, &sc, "zero0");
+	/* Without this the network does not take pages, but copies at once. */
+	if (ioctl(b.fd[0], TUNSETOFFLOAD, TUN_F_CSUM))
+		ktap_bail("TUNSETOFFLOAD: %s", strerror(errno));
+	feeder_open(&f, &b, &sc, VIA_UDP);
+	/* A frame with pages takes more of it than a feeder has. */
+	if (setsockopt(f.fd, SOL_SOCKET, SO_ZEROCOPY, &one, sizeof(one)) ||
+	    setsockopt(f.fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)))
+		ktap_bail("SO_ZEROCOPY: %s", strerror(errno));
+	tally_start(&t, scenario_ether(&sc), b.cookie);
+	reader_open(&r, sc.reader, b.fd[0], &t, sc.stall_ms);
+	drops_start("FULL_RING");
+
+	send_some(&f, sc.len, 0);
+	back = given_back(f.fd);
+	ktap_ok(back == sc.len, "what is in the ring keeps no pages: %u of %u given back",
+		back, sc.len);
+
+	send_some(&f, EXTRA, back);
+	late = given_back(f.fd);
+	ktap_ok(late == drops_count(), "of the others only what is dropped: %u of %d",
+		late, EXTRA);
+
+	reader_start(&r);
+	want = sc.len + EXTRA - late;
+	reader_take(&r, want);
+	if (!ktap_ok(tally_exact(&t, want),
+		     "all else comes out once, in order, as it was sent"))
+		ktap_diag("%llu of %u frames, %llu missing, %llu repeated", t.frames,
+			  want, t.missing, t.repeated);
+	drops_stop();
+	reader_close(&r);
+	feeder_close(&f);
+	bench_close(&b);
+	return ktap_status();
+}
