@@ -80,3 +80,16 @@ def test_reconfigure_busy(kernel_run: Run, dev: str, qdisc: str, length: int, ac
 @pytest.mark.parametrize("dev", ["tun", "tap"])
 def test_noqueue_full(kernel_run: Run, dev: str, reader: str, length: int, action: str) -> None:
     kernel_run.check()
+
+
+@pytest.mark.kernel_case(
+    "keeps", reason="where there is no file frames are dropped, and none waits"
+)
+@pytest.mark.kernel_program("no_file --dev {dev} --reader {reader} --qdisc {qdisc} --len {length}")
+@pytest.mark.scenarios(
+    dev=DEVICES, reader=("read", "vhost"), qdisc=("fq_codel", "pfifo_fast", "mq"), length=(8, 64)
+)
+def test_no_file(kernel_run: Run, dev: str, reader: str, qdisc: str, length: int) -> None:
+    kernel_run.check()
+    if kernel_run.kernel == "patched" and not kernel_run.figures["sender_sleeps"]:
+        kernel_run.fail("the sender did not sleep, so that nothing was shown")

@@ -31,3 +31,10 @@ def test_vhost_move(
 @pytest.mark.scenarios(dev=DEVICES, qdisc=("fq_codel", "fq"), length=(2, 16, 64))
 def test_vhost_requeue(kernel_run: Run, dev: str, qdisc: str, length: int) -> None:
     kernel_run.check()
+
+
+@pytest.mark.kernel_case("keeps", reason="what is no tun, tap, macvtap or ipvtap has no ring")
+@pytest.mark.kernel_program("vhost_socket --dev {dev} --qdisc {qdisc} --len {length}")
+@pytest.mark.scenarios(dev=DEVICES, qdisc=("fq_codel", "noqueue"), length=(4, 16, 64))
+def test_vhost_socket(kernel_run: Run, dev: str, qdisc: str, length: int) -> None:
+    kernel_run.check()
