@@ -172,6 +172,7 @@ static void release(struct release *re)
 	unsigned int got;
 
 	sender_send_many(&re->sender, re->sc.len + re->extra);
+	ktap_figure("backlog_before", backlog(re), "frames");
 	/* Reading some leaves slots that are read and not yet free. */
 	reader_take(&re->plain, min(re->pre, re->sc.len));
 	transfer(re);

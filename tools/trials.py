@@ -57,7 +57,10 @@ def _trials(kind: str, wanted: int, tree: str, options: list[str]) -> list[dict[
         began = time.monotonic()
         report = TOP / "report/trials" / f"{kind}-{number}"
         arguments = ["tests/throughput/trials.py", *options]
-        for case in judge(PATCHES / "trials" / kind, tree, report, arguments)["cases"]:
+        verdict = judge(PATCHES / "trials" / kind, tree, report, arguments)
+        if verdict["findings"] or len(verdict["cases"]) < TRIALS:
+            raise NotJudged(f"{verdict['sentence']} See {report}.log")
+        for case in verdict["cases"]:
             found = case["comparison"]
             if found is None:
                 raise NotJudged(f"{case['name']}: {case['verdict']}, see {report}.log")

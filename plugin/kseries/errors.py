@@ -14,7 +14,7 @@ class UsageProblem(KseriesError):
 
 
 class InfraError(KseriesError):
-    """The machinery failed (disk, QEMU, network), not the kernel: an error, never a failure."""
+    """The machinery failed (disk, QEMU, a lock), not the kernel: an error, never a failure."""
 
 
 class SeriesFinding(KseriesError):

@@ -31,9 +31,12 @@ _LOADER_CACHE = Path("/etc/ld.so.cache")
 def build_programs(folder: Path) -> list[Path]:
     """Build the programs of a folder with a Makefile (`make -C DIR OUTPUT=...`), in the cache.
 
-    Returns every executable that the build left in OUTPUT. Raises UsageProblem when it fails.
+    Returns every executable that the build left in OUTPUT, which is another one as soon as a file
+    of the folder comes, goes or is renamed: no program stays behind there when its source has gone.
+    Raises UsageProblem when it fails.
     """
-    name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+    name = hashlib.sha256("\0".join([str(folder), *files]).encode()).hexdigest()[:16]
     output = cache.root() / "programs" / name
     with cache.locked(f"programs-{name}"), cache.disk_errors(f"building {folder}"):
         output.mkdir(parents=True, exist_ok=True)

@@ -203,8 +203,10 @@ class Verdict:
 
     @property
     def only_infra(self) -> bool:
-        """Whether everything that is bad is the machinery's fault."""
+        """Whether something is bad, and all of it is the machinery's fault."""
         words = {case.word for case in self.bad()}
+        if not words and not self.findings:
+            return False
         return words <= {Word.INFRA, Word.INCOMPLETE} and all(f.infra for f in self.findings)
 
     @property

@@ -146,13 +146,13 @@ DISK = Finding("infra", "unpacking failed: no space")
         (
             _verdict(KEPT, FIXED, FIXED),
             True,
-            True,
+            False,
             "The series does what it claims and nothing it touches broke: 2 fixed, 1 kept.",
         ),
         (
             _verdict(FIXED, SKIPPED),
             True,
-            True,
+            False,
             "The series does what it claims and nothing it touches broke: 1 fixed, 1 skipped.",
         ),
         (_verdict(FIXED, BROKEN), False, False, "The series is not good: 1 fixed, 1 broken."),
@@ -188,8 +188,8 @@ DISK = Finding("infra", "unpacking failed: no space")
             False,
             "Interrupted: what ran until then is no verdict.",
         ),
-        (_verdict(FIXED, interrupted=True), False, True, None),
-        (_verdict(), False, True, "No case of the series ran: no verdict."),
+        (_verdict(FIXED, interrupted=True), False, False, None),
+        (_verdict(), False, False, "No case of the series ran: no verdict."),
     ],
 )
 def test_verdict(verdict: Verdict, good: bool, only_infra: bool, sentence: str | None) -> None:
@@ -205,6 +205,7 @@ def test_skipped_cases_alone_show_nothing() -> None:
 def test_infra_only_in_json() -> None:
     assert _verdict(INFRA).to_json()["infra_only"] is True
     assert _verdict(FIXED).to_json()["infra_only"] is False
+    assert _verdict(SKIPPED).to_json()["infra_only"] is False
     assert _verdict(INFRA, interrupted=True).to_json()["infra_only"] is False
     assert _verdict(INFRA, BROKEN).to_json()["infra_only"] is False
 

@@ -21,12 +21,19 @@ TESTS = {
     for path in (TOP / "tests/series").glob("test_*.py")
     for name in re.findall(r"^def (test_\w+)\(", path.read_text(), re.M)
 }
+# Those that hold no point, as the document says above the table.
+NO_POINT = {"test_same_bytes", "test_opt_in"}
 MUTANTS = {mutant.name: mutant for mutant in read_all()}
 
 
 def test_every_point() -> None:
     answered = re.findall(r"^(\d+)\. \*\*", (PATCHES / "README.md").read_text(), re.M)
     assert [int(number) for number, *_ in ROWS] == [int(n) for n in answered] != []
+
+
+def test_every_test_is_named() -> None:
+    named = {name for row in ROWS for name in re.findall(r"`(\w+)`", row[2])}
+    assert named | NO_POINT >= TESTS, TESTS - named - NO_POINT
 
 
 @pytest.mark.parametrize(("point", "tests", "edits"), [(r[0], r[2], r[3]) for r in ROWS])

@@ -41,6 +41,8 @@ from kseries.tree import patched_files
 
 HEADER = "include/linux/ptr_ring.h"
 SHIM = Path(__file__).with_name("ptr_ring")
+TOP = Path(__file__).resolve().parents[2]
+BUNDLED = load("patches", base=TOP)
 PRODUCE_PEEK = "__ptr_ring_produce_peek"
 CREATED_SPACE = "__ptr_ring_consume_created_space"
 # What the shim must know of a header, by the name of the helper.
@@ -106,11 +108,13 @@ class Library:
 
     prefix: str
     helpers: frozenset[str]
+    complete: bool  # the whole of the bundled series, which has all helpers
     calls: ctypes.CDLL
 
     def needs(self, helper: str) -> None:
         """Skip the test where the header does not have a helper."""
         if helper not in self.helpers:
+            assert not self.complete, f"{self.prefix} has lost {helper}()"
             pytest.skip(f"{self.prefix} has no {helper}()")
 
 
@@ -142,7 +146,9 @@ def library(
     assert done.returncode == 0, f"{prefix}: {HEADER} does not compile:\n{done.stderr}"
     if last > first:
         prefix += f" (to {last})"
-    return Library(prefix, helpers, _declared(ctypes.CDLL(str(folder / "ring.so")), helpers))
+    complete = last == len(kernel_series.patches) and kernel_series.key == BUNDLED.key
+    calls = _declared(ctypes.CDLL(str(folder / "ring.so")), helpers)
+    return Library(prefix, helpers, complete, calls)
 
 
 def _declared(calls: ctypes.CDLL, helpers: frozenset[str]) -> ctypes.CDLL:

@@ -6,6 +6,7 @@ import pytest
 from kseries.run import Run
 
 from .matrix import DEVICES, LENGTHS, QDISCS, few, fixes_or_same
+from .shown import must_wait
 
 
 # Few and many, and around the 64 frames that vhost-net takes at a time.
@@ -41,6 +42,8 @@ def test_vhost_comes_and_goes(
     kernel_run: Run, dev: str, qdisc: str, length: int, how: str, offer: int
 ) -> None:
     kernel_run.check()
+    if qdisc != "noqueue":
+        must_wait(kernel_run, "backlog_before")
 
 
 # Some frames were read before, so that giving back three of them clears slots as well.
@@ -51,3 +54,4 @@ def test_vhost_comes_and_goes(
 @pytest.mark.parametrize("dev", DEVICES)
 def test_vhost_gives_back_room(kernel_run: Run, dev: str) -> None:
     kernel_run.check()
+    must_wait(kernel_run, "backlog_before")
