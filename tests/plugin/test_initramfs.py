@@ -105,3 +105,16 @@ def test_the_tools_are_named_in_the_ini_file(pytester: pytest.Pytester) -> None:
     loaded = settings.load(pytester.parseconfig())
     assert loaded is not None
     assert loaded.tools == ("iperf3", "ping")
+
+
+def test_a_program_goes_with_its_source(tmp_path: Path) -> None:
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    (folder / "Makefile").write_text(
+        "all: $(patsubst %.sh,$(OUTPUT)/%,$(wildcard *.sh))\n"
+        "$(OUTPUT)/%: %.sh\n\tinstall -m 755 $< $@\n"
+    )
+    (folder / "old.sh").write_text("#!/bin/sh\n")
+    assert [program.name for program in initramfs.build_programs(folder)] == ["old"]
+    (folder / "old.sh").rename(folder / "new.sh")
+    assert [program.name for program in initramfs.build_programs(folder)] == ["new"]
