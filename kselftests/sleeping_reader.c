@@ -12,14 +12,13 @@
 #include <string.h>
 #include <sys/select.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "choice.h"
 #include "ktap.h"
-#include "scenario.h"
 #include "load.h"
 #include "netdev.h"
+#include "scenario.h"
 #include "stall.h"
 #include "task.h"
 #include "uring.h"
@@ -86,10 +85,8 @@ static void wait_for_frame(const struct sleeper *sl)
 
 static ssize_t read_frame(struct sleeper *sl, char *buf)
 {
-	struct iovec iov[2] = { { buf, 22 }, { buf + 22, FRAME_MAX - 22 } };
-
 	if (sl->wait == WAIT_READV)
-		return readv(sl->fd, iov, 2);
+		return reader_readv(sl->fd, buf, FRAME_MAX);
 	if (sl->wait == WAIT_URING)
 		return uring_read(sl->uring, buf, FRAME_MAX, NEVER_MS);
 	return read(sl->fd, buf, FRAME_MAX);

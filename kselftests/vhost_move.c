@@ -38,9 +38,7 @@ struct test {
 
 static void vhost_serves(struct test *t, struct run *x)
 {
-	t->vhost.fd = x->b.fd[0];
-	t->vhost.tally = &x->out;
-	reader_start(&t->vhost);
+	reader_serve(&t->vhost, x->b.fd[0], &x->out);
 }
 
 static u64 lost(void)
@@ -212,10 +210,6 @@ static void test_open(struct test *t, enum dev_kind to, enum how how)
 	drops_start(NULL);
 	run_open(&t->from, "from0");
 	reader_open(&t->vhost, READER_VHOST, t->from.b.fd[0], &t->from.out,
-		    t->from.sc.stall_ms);
-	/* The plain ones have the last word on O_NONBLOCK. */
-	reader_close(&t->from.r);
-	reader_open(&t->from.r, READER_POLL, t->from.b.fd[0], &t->from.out,
 		    t->from.sc.stall_ms);
 }
 

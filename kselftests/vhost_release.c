@@ -110,7 +110,6 @@ static bool fresh(struct release *re, struct reader *r)
 	return true;
 }
 
-/* The plain one last: that is what sets O_NONBLOCK as it needs it. */
 static void open_readers(struct release *re)
 {
 	reader_open(&re->vhost, READER_VHOST, re->bench.fd[0], &re->tally,

@@ -38,9 +38,7 @@ static void open_socket(struct test *t)
 static unsigned int vhost_takes(struct test *t, int fd, struct tally *tally,
 				unsigned int n)
 {
-	t->vhost.fd = fd;
-	t->vhost.tally = tally;
-	reader_start(&t->vhost);
+	reader_serve(&t->vhost, fd, tally);
 	return reader_take(&t->vhost, n);
 }
 
@@ -75,9 +73,6 @@ int main(int argc, char **argv)
 	run_open(x, "from0");
 	open_socket(&t);
 	reader_open(&t.vhost, READER_VHOST, x->b.fd[0], &x->out, x->sc.stall_ms);
-	/* The plain one has the last word on O_NONBLOCK. */
-	reader_close(&x->r);
-	reader_open(&x->r, READER_POLL, x->b.fd[0], &x->out, x->sc.stall_ms);
 
 	run_send(x, len);
 	got = vhost_takes(&t, x->b.fd[0], &x->out, TAKEN);

@@ -17,8 +17,7 @@
 #include "feeder.h"
 #include "ktap.h"
 #include "netdev.h"
-#include "qdisc.h"
-#include "reader.h"
+#include "run.h"
 
 #define MOST 80
 #define EXTRA 2
@@ -75,52 +74,46 @@ static void send_some(struct feeder *f, unsigned int n, unsigned int given)
 
 int main(int argc, char **argv)
 {
-	unsigned int back, late, want;
 	const int one = 1, room = 1 << 16;
-	struct scenario sc;
+	unsigned int back, late, want;
 	struct feeder f;
-	struct reader r;
-	struct tally t;
-	struct bench b;
+	struct run x;
 
-	scenario_parse(&sc, argc, argv, NULL, 0);
-	if (!scenario_owns_queue(&sc) || !sc.len || sc.len > MOST - EXTRA)
+	scenario_parse(&x.sc, argc, argv, NULL, 0);
+	if (!scenario_owns_queue(&x.sc) || !x.sc.len || x.sc.len > MOST - EXTRA)
 		ktap_bail("tun and tap only, and a ring of 1 to %d", MOST - EXTRA);
 	ktap_plan(3);
 	netns_enter();
-	bench_open(&b, &sc, "zero0");
+	drops_start("FULL_RING");
+	run_open(&x, "zero0");
 	/* Without this the network does not take pages, but copies at once. */
-	if (ioctl(b.fd[0], TUNSETOFFLOAD, TUN_F_CSUM))
+	if (ioctl(x.b.fd[0], TUNSETOFFLOAD, TUN_F_CSUM))
 		ktap_bail("TUNSETOFFLOAD: %s", strerror(errno));
-	feeder_open(&f, &b, &sc, VIA_UDP);
+	feeder_open(&f, &x.b, &x.sc, VIA_UDP);
 	/* A frame with pages takes more of it than a feeder has. */
 	if (setsockopt(f.fd, SOL_SOCKET, SO_ZEROCOPY, &one, sizeof(one)) ||
 	    setsockopt(f.fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)))
 		ktap_bail("SO_ZEROCOPY: %s", strerror(errno));
-	tally_start(&t, scenario_ether(&sc), b.cookie);
-	reader_open(&r, sc.reader, b.fd[0], &t, sc.stall_ms);
-	drops_start("FULL_RING");
 
-	send_some(&f, sc.len, 0);
+	send_some(&f, x.sc.len, 0);
 	back = given_back(f.fd);
-	ktap_ok(back == sc.len, "what is in the ring keeps no pages: %u of %u given back",
-		back, sc.len);
+	ktap_ok(back == x.sc.len, "what is in the ring keeps no pages: %u of %u given back",
+		back, x.sc.len);
 
 	send_some(&f, EXTRA, back);
 	late = given_back(f.fd);
 	ktap_ok(late == drops_count(), "of the others only what is dropped: %u of %d",
 		late, EXTRA);
 
-	reader_start(&r);
-	want = sc.len + EXTRA - late;
-	reader_take(&r, want);
-	if (!ktap_ok(tally_exact(&t, want),
+	reader_start(&x.r);
+	want = x.sc.len + EXTRA - late;
+	reader_take(&x.r, want);
+	if (!ktap_ok(tally_exact(&x.out, want),
 		     "all else comes out once, in order, as it was sent"))
-		ktap_diag("%llu of %u frames, %llu missing, %llu repeated", t.frames,
-			  want, t.missing, t.repeated);
-	drops_stop();
-	reader_close(&r);
+		ktap_diag("%llu of %u frames, %llu missing, %llu repeated",
+			  x.out.frames, want, x.out.missing, x.out.repeated);
 	feeder_close(&f);
-	bench_close(&b);
+	run_close(&x);
+	drops_stop();
 	return ktap_status();
 }

@@ -144,7 +144,9 @@ void reader_open(struct reader *r, enum reader_kind kind, int fd,
 	r->fd = fd;
 	r->tally = tally;
 	r->stall_ms = stall_ms;
-	set_nonblock(fd, nonblocking(kind));
+	/* vhost asks for no wait by itself, and a plain reader may share the file. */
+	if (kind != READER_VHOST)
+		set_nonblock(fd, nonblocking(kind));
 	r->epoll = -1;
 	if (kind == READER_VHOST)
 		r->vhost = vhost_open();
@@ -162,16 +164,27 @@ void reader_start(struct reader *r)
 		vhost_attach(r->vhost, r->fd);
 }
 
-static ssize_t read_once(struct reader *r, char *buf, const struct stall *st)
+void reader_serve(struct reader *r, int fd, struct tally *tally)
 {
-	/* The first piece ends inside the IP header, on purpose. */
+	r->fd = fd;
+	r->tally = tally;
+	reader_start(r);
+}
+
+ssize_t reader_readv(int fd, char *buf, size_t size)
+{
 	struct iovec iov[2] = {
 		{ buf, 22 },
-		{ buf + 22, BUF_SIZE - 22 },
+		{ buf + 22, size - 22 },
 	};
 
+	return readv(fd, iov, 2);
+}
+
+static ssize_t read_once(struct reader *r, char *buf, const struct stall *st)
+{
 	if (r->kind == READER_READV)
-		return readv(r->fd, iov, 2);
+		return reader_readv(r->fd, buf, BUF_SIZE);
 	if (r->kind == READER_URING)
 		return uring_read(r->uring, buf, BUF_SIZE, stall_left_ms(st));
 	return read(r->fd, buf, BUF_SIZE);

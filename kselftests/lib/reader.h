@@ -3,6 +3,8 @@
 #ifndef KSERIES_READER_H
 #define KSERIES_READER_H
 
+#include <sys/types.h>
+
 #include "frame.h"
 #include "types.h"
 #include "vhost.h"
@@ -38,6 +40,9 @@ int reader_epoll(int fd);
 /* Until something new is there to be read. */
 void reader_epoll_wait(int epoll, int timeout_ms);
 
+/* One frame in two pieces, of which the first ends inside the IP header. */
+ssize_t reader_readv(int fd, char *buf, size_t size);
+
 /*
  * Call this in the thread that will read: the tick which ends a blocking read
  * goes to that thread. With vhost nothing is taken before reader_start().
@@ -46,6 +51,8 @@ void reader_open(struct reader *r, enum reader_kind kind, int fd,
 		 struct tally *tally, unsigned int stall_ms);
 /* vhost attaches here, and takes a first batch; the others do nothing. */
 void reader_start(struct reader *r);
+/* The same with another queue: from now on @tally has what comes out of it. */
+void reader_serve(struct reader *r, int fd, struct tally *tally);
 /* Consume exactly @n; less only after stall_ms without a single frame. */
 unsigned int reader_take(struct reader *r, unsigned int n);
 /*

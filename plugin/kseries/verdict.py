@@ -205,9 +205,8 @@ class Verdict:
     def only_infra(self) -> bool:
         """Whether something is bad, and all of it is the machinery's fault."""
         words = {case.word for case in self.bad()}
-        if not words and not self.findings:
-            return False
-        return words <= {Word.INFRA, Word.INCOMPLETE} and all(f.infra for f in self.findings)
+        blameless = words <= {Word.INFRA, Word.INCOMPLETE} and all(f.infra for f in self.findings)
+        return bool(words or self.findings) and blameless
 
     @property
     def good(self) -> bool:
@@ -277,7 +276,7 @@ class Verdict:
             "sentence": self.sentence(),
             "speed_sentence": self.speed_sentence(),
             "good": self.good,
-            "infra_only": not self.good and self.only_infra and not self.interrupted,
+            "infra_only": self.only_infra and not self.interrupted,
             "interrupted": self.interrupted,
             "series": self.series,
             "patches": self.patches,

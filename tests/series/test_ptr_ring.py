@@ -42,7 +42,6 @@ from kseries.tree import patched_files
 HEADER = "include/linux/ptr_ring.h"
 SHIM = Path(__file__).with_name("ptr_ring")
 TOP = Path(__file__).resolve().parents[2]
-BUNDLED = load("patches", base=TOP)
 PRODUCE_PEEK = "__ptr_ring_produce_peek"
 CREATED_SPACE = "__ptr_ring_consume_created_space"
 # What the shim must know of a header, by the name of the helper.
@@ -146,7 +145,8 @@ def library(
     assert done.returncode == 0, f"{prefix}: {HEADER} does not compile:\n{done.stderr}"
     if last > first:
         prefix += f" (to {last})"
-    complete = last == len(kernel_series.patches) and kernel_series.key == BUNDLED.key
+    whole = last == len(kernel_series.patches)
+    complete = whole and kernel_series.key == load("patches", base=TOP).key
     calls = _declared(ctypes.CDLL(str(folder / "ring.so")), helpers)
     return Library(prefix, helpers, complete, calls)
 
