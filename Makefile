@@ -23,7 +23,8 @@ KERNEL = --kernel-tree=$(TREE) --kernel-series=$(SERIES)
 help:
 	@echo 'make run           judge the bundled series on real kernels, stock against patched'
 	@echo 'make test          lint, types, the tests of the plugin, then the series in its default size,'
-	@echo '                   and some of it on a kernel with lockdep'
+	@echo '                   and some of it on a kernel with lockdep; its parts are'
+	@echo '                   lint, test-plugin, series, test-lockdep, checkpatch'
 	@echo 'make test-full     every combination of scenarios, not a covering choice'
 	@echo 'make throughput    what the series costs; WALL=tcg measures real time on emulated CPUs, too'
 	@echo 'make throughput-full   every row of it'

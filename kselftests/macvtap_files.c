@@ -132,7 +132,10 @@ int main(int argc, char **argv)
 	struct test t = {};
 	u32 cookie;
 
-	scenario_parse(&t.run.sc, argc, argv, NULL, 0);
+	scenario_defaults(&t.run.sc);
+	t.run.sc.dev = DEV_MACVTAP;
+	t.run.sc.queues = 2;
+	scenario_options(&t.run.sc, argc, argv, NULL, 0);
 	if (t.run.sc.dev != DEV_MACVTAP || !t.run.sc.len)
 		ktap_bail("macvtap and a length above 0");
 	ktap_plan(9);

@@ -244,7 +244,10 @@ int main(int argc, char **argv)
 	bool patched = choice_take(&argc, argv, "kernel", kernels, 1);
 	bool mq;
 
-	scenario_parse(&m.sc, argc, argv, extra, ARRAY_SIZE(extra));
+	scenario_defaults(&m.sc);
+	m.sc.queues = 2;
+	m.sc.qdisc = "mq";
+	scenario_options(&m.sc, argc, argv, extra, ARRAY_SIZE(extra));
 	if (!scenario_owns_queue(&m.sc) || !m.sc.len || stuck >= m.sc.queues)
 		ktap_bail("tun or tap with a ring, and a queue of it");
 	if ((part == PART_NEIGHBOURS || part == PART_ROOT) && m.sc.queues < 2)

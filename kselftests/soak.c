@@ -147,7 +147,9 @@ static void *send_all(void *arg)
 			left = rnd_below(&rnd, 16 * so->sc.len + 64);
 			window = pick_window(so, &rnd);
 			burst = rnd_below(&rnd, 4);
-			trap_set(&tr, rnd_below(&rnd, 8) < so->trap);
+			/* The first time in any case: it must be seen to work. */
+			trap_set(&tr, rnd_below(&rnd, 8) < so->trap ||
+				 (so->trap && !i));
 			pause = pauses[rnd_below(&rnd, ARRAY_SIZE(pauses))];
 		}
 		/* Start again on an empty ring, or go on when one is out. */
@@ -247,6 +249,11 @@ static void report(struct soak *so, bool flowed, u64 drops, u64 us)
 	else
 		ktap_skip("no packet tap", "no frame went to the driver twice");
 	ktap_ok(!stopped, "the queue runs over the empty ring");
+	if (so->trap && !so->lossy)
+		ktap_ok(so->traps, "senders were held up at the ring's slots");
+	else
+		ktap_skip("no trap, or all over before",
+			  "senders were held up at the ring's slots");
 	if (twice || seen_twice)
 		ktap_diag("%llu read twice or out of order, %llu seen twice by the tap",
 			  (unsigned long long)twice,
@@ -328,7 +335,7 @@ int main(int argc, char **argv)
 	    !scenario_owns_queue(&so.sc))
 		ktap_bail("soak takes 1 to %d senders, a length above 0, tun or tap",
 			  FLOWS_MAX);
-	ktap_plan(5);
+	ktap_plan(6);
 	netns_enter();
 	bench_open(&so.bench, &so.sc, "soak0");
 	so.slots = trap_find(so.bench.dev, so.sc.len);

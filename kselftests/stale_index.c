@@ -147,7 +147,9 @@ int main(int argc, char **argv)
 {
 	struct stale sl = {};
 
-	scenario_parse(&sl.sc, argc, argv, NULL, 0);
+	scenario_defaults(&sl.sc);
+	sl.sc.len = 16;
+	scenario_options(&sl.sc, argc, argv, NULL, 0);
 	/* Shorter than 32: each frame that is read makes room. */
 	if (!scenario_owns_queue(&sl.sc) || sl.sc.len < 2 || sl.sc.len > 31)
 		ktap_bail("stale_index takes tun or tap, a length of 2 to 31");

@@ -116,13 +116,8 @@ static void set_common(struct scenario *sc, int id, const char *arg)
 	}
 }
 
-void scenario_parse(struct scenario *sc, int argc, char **argv,
-		    const struct scenario_option *extra, unsigned int n_extra)
+void scenario_defaults(struct scenario *sc)
 {
-	struct option all[N_COMMON + MAX_EXTRA + 1] = {};
-	unsigned int i;
-	int id;
-
 	*sc = (struct scenario) {
 		.dev = DEV_TAP,
 		.reader = READER_READ,
@@ -132,6 +127,15 @@ void scenario_parse(struct scenario *sc, int argc, char **argv,
 		.queues = 1,
 		.seed = 1,
 	};
+}
+
+void scenario_options(struct scenario *sc, int argc, char **argv,
+		      const struct scenario_option *extra, unsigned int n_extra)
+{
+	struct option all[N_COMMON + MAX_EXTRA + 1] = {};
+	unsigned int i;
+	int id;
+
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	memcpy(all, common, sizeof(common));
 	for (i = 0; i < n_extra && i < MAX_EXTRA; i++)
@@ -149,6 +153,13 @@ void scenario_parse(struct scenario *sc, int argc, char **argv,
 	}
 	if (optind < argc || !sc->queues || sc->queues > BENCH_QUEUES)
 		print_usage(argv[0], extra, n_extra);
+}
+
+void scenario_parse(struct scenario *sc, int argc, char **argv,
+		    const struct scenario_option *extra, unsigned int n_extra)
+{
+	scenario_defaults(sc);
+	scenario_options(sc, argc, argv, extra, n_extra);
 }
 
 const char *scenario_dev_name(enum dev_kind dev)

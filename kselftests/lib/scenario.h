@@ -37,6 +37,11 @@ struct scenario_option {
 /* Sets the defaults, then parses; usage trouble ends the program. */
 void scenario_parse(struct scenario *sc, int argc, char **argv,
 		    const struct scenario_option *extra, unsigned int n_extra);
+/* The two apart, for a program whose own defaults are others. */
+void scenario_defaults(struct scenario *sc);
+void scenario_options(struct scenario *sc, int argc, char **argv,
+		      const struct scenario_option *extra,
+		      unsigned int n_extra);
 const char *scenario_dev_name(enum dev_kind dev);
 bool scenario_ether(const struct scenario *sc);
 /* For programs to which --queues has no meaning. */

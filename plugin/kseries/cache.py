@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from .errors import InfraError
 
-# What a first run may ask for: 2.3 GiB were measured with the bundled series (docs/reference.md);
+# What a first run may ask for: 2.2 GiB were measured with the bundled series (docs/reference.md);
 # the rest is for images of other series. tools/setup.sh reads it here.
 NEEDED_MIB = 4096
 

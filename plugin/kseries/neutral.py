@@ -25,7 +25,7 @@ _INCLUDE = re.compile(r"^#include [<\"].*\n", re.MULTILINE)
 def edits(root: Path, series: Series) -> list[Series]:
     """Return one series an edit: padding in the files of the series, link order, version string.
 
-    `root` is the stock tree. At least eight.
+    `root` is the stock tree. At least nine; where no Makefile links a file of the series, eight.
     """
     names = [name for patch in series.patches for name in patch.files if name.endswith(".c")]
     files = [name for name in dict.fromkeys(names) if (root / name).is_file()] or [_ALWAYS]

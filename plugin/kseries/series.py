@@ -49,7 +49,7 @@ class Series:
 
     @cached_property
     def key(self) -> str:
-        """Content hash (16 hex digits) over the patches' diffs, in order."""
+        """Content hash (16 hex digits) over the patches' texts, words and diffs, in order."""
         digest = hashlib.sha256()
         for patch in self.patches:
             digest.update(hashlib.sha256(_bytes(patch.text)).digest())

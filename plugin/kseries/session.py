@@ -163,13 +163,13 @@ class KernelSession:
         tree.patched_files(self.source.root, self.series)
 
     def prepare(self) -> None:
-        """Build both kernels, choose the lane, and boot both once.
+        """Build both kernels, choose the lanes, and boot both once.
 
         Raises DoesNotBoot for a patched kernel that does not come up: one message, not one a case.
         """
         for name in KERNELS:
             self.image(name)
-        _ = self.initramfs, self.lane
+        _ = self.initramfs, self.lane, self.wall_lane
         if self.baseline:
             self.baseline.must_fit(self.measured_with)
         for name in KERNELS:

@@ -276,6 +276,13 @@ def test_a_bad_lane_in_the_ini_file(project: Project) -> None:
     assert _errors(result) == ["kseries_lane=warp: no such lane; one of auto, kvm, tcg, exact"]
 
 
+def test_real_time_where_kvm_does_not_work(project: Project) -> None:
+    project.tests(RING)
+    result = project.run("--kernel-wall=kvm")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert _errors(result) == ["--kernel-wall=kvm: replayed"]
+
+
 def test_the_number_of_cpus(project: Project) -> None:
     project.tests(RING)
     project.pytester.makeini("[pytest]\nkseries_cpus = 3\n")
