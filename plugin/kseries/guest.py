@@ -34,7 +34,8 @@ MOST_CPUS = 8
 # Wall seconds to the agent's first word: 2 to 5 where measured, by TCG on two busy cores 20.
 BOOT_DEADLINE_S = 120.0
 # The agent speaks once a guest second. This many wall seconds of silence while a program runs
-# mean a guest that hangs: it allows a host that gives the guest a sixtieth of a CPU.
+# mean a guest that hangs: it allows a host that gives the guest a sixtieth of a CPU. A kernel that
+# is slow gets more of them, since in the exact lane they are the time of its boot, too.
 SILENCE_S = 60.0
 # How long a dying kernel may take to finish its trace, in wall seconds without a new line.
 _LAST_WORDS_S = 1.0
@@ -248,6 +249,7 @@ class Guest:
     def _wait(self, met: Callable[[], bool], deadline_s: float | None, doing: str) -> None:
         """Pump console and port until `met`; raise as soon as the guest or QEMU is in trouble."""
         end = time.monotonic() + deadline_s if deadline_s else None
+        silence_s = SILENCE_S * self.needs.patience
         self._heard = time.monotonic()
         while not met():
             self._pump(0.2)
@@ -262,8 +264,8 @@ class Guest:
             now = time.monotonic()
             if end and now > end:
                 raise self._crash("hang", f"no sign of life {deadline_s:.0f} s after {doing} began")
-            if not end and now - self._heard > SILENCE_S:
-                raise self._crash("hang", f"silent for {SILENCE_S:.0f} s while {doing}")
+            if not end and now - self._heard > silence_s:
+                raise self._crash("hang", f"silent for {silence_s:.0f} s while {doing}")
 
     def _pump(self, timeout_s: float) -> bool:
         """Read what is there; returns whether anything was."""
