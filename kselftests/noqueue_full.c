@@ -9,13 +9,45 @@
 #include "drops.h"
 #include "ktap.h"
 #include "netdev.h"
+#include "probe.h"
 #include "run.h"
 
 #define EXTRA 5
 
-enum action { ACTION_SHRINK, ACTION_LINK };
+enum action { ACTION_SHRINK, ACTION_LINK, ACTION_CARRIER };
 
-static const char * const actions[] = { "shrink", "link", NULL };
+static const char * const actions[] = { "shrink", "link", "carrier", NULL };
+
+static void carrier(struct run *x, bool on)
+{
+	tuntap_carrier(x->b.fd[0], on);
+	if (!probe_running(x->b.dev, on, x->sc.stall_ms))
+		ktap_bail("the carrier of %s does not go %s", x->b.dev,
+			  on ? "on" : "off");
+}
+
+/* Returns how many of the frames in the ring are left. */
+static unsigned int change(struct run *x, enum action action, unsigned int kept)
+{
+	switch (action) {
+	case ACTION_SHRINK:
+		kept /= 2;
+		netdev_txqueuelen(x->b.dev, kept);
+		break;
+	case ACTION_LINK:
+		netdev_up(x->b.dev, false);
+		netdev_up(x->b.dev, true);
+		break;
+	case ACTION_CARRIER:
+		/* Meanwhile the queue has a qdisc, which loses everything. */
+		carrier(x, false);
+		kept /= 2;
+		netdev_txqueuelen(x->b.dev, kept);
+		carrier(x, true);
+		break;
+	}
+	return kept;
+}
 
 static void check_refuses(struct run *x)
 {
@@ -46,13 +78,7 @@ int main(int argc, char **argv)
 
 	kept = sender_send_many(&x.s, x.sc.len);
 	ktap_ok(kept == x.sc.len, "the ring holds %u of %u", kept, x.sc.len);
-	if (action == ACTION_SHRINK) {
-		kept /= 2;
-		netdev_txqueuelen(x.b.dev, kept);
-	} else {
-		netdev_up(x.b.dev, false);
-		netdev_up(x.b.dev, true);
-	}
+	kept = change(&x, action, kept);
 	check_refuses(&x);
 	reader_start(&x.r);
 	got = reader_take(&x.r, kept);

@@ -79,7 +79,7 @@ def test_reconfigure_busy(kernel_run: Run, dev: str, qdisc: str, length: int, ac
 @pytest.mark.kernel_program(
     "noqueue_full --dev {dev} --reader {reader} --len {length} --action {action}"
 )
-@pytest.mark.parametrize("action", ["shrink", "link"])
+@pytest.mark.parametrize("action", ["shrink", "link", "carrier"])
 @pytest.mark.parametrize("length", [2, 64])
 @pytest.mark.parametrize("reader", ["read", "vhost"])
 @pytest.mark.parametrize("dev", ["tun", "tap"])

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Something other than a sender leaves the ring full, or sets a queue running
+ * over a full one: the driver has to stop it then, and not only when a frame
+ * comes. What is sent then waits in the qdisc and reaches the driver once, when
+ * there is room for it.
+ */
+#include "choice.h"
+#include "drops.h"
+#include "ktap.h"
+#include "netdev.h"
+#include "probe.h"
+#include "qdisc.h"
+#include "run.h"
+
+#define LATE 3U
+
+enum how {
+	HOW_LINK,	/* set down and up again */
+	HOW_SHRINK,
+	HOW_GIVEN_BACK,	/* by vhost-net */
+	HOW_ATTACH,	/* a file whose ring was filled while it had no queue */
+};
+
+static const char * const hows[] = {
+	"link", "shrink", "given_back", "attach", NULL
+};
+
+struct test {
+	struct run x;
+	enum how how;
+	unsigned int len;	/* the ring's, in the end */
+	struct reader vhost;
+	struct listener tap;
+	struct tally seen;	/* by the packet tap, on the way to the driver */
+};
+
+static void test_open(struct test *t)
+{
+	struct scenario *sc = &t->x.sc;
+
+	t->len = sc->len;
+	if (t->how == HOW_SHRINK)
+		sc->len *= 2;
+	if (t->how == HOW_ATTACH) {
+		sc->len++;
+		sc->queues = 2;
+	}
+	netns_enter();
+	drops_start("FULL_RING");
+	run_open(&t->x, "full0");
+	if (t->how == HOW_ATTACH)
+		tuntap_queue(t->x.b.fd[1], false);
+	reader_open(&t->vhost, READER_VHOST, t->x.b.fd[0], &t->x.out,
+		    sc->stall_ms);
+}
+
+/* vhost gets one frame, and holds the others: the ring is empty. */
+static void held_by_vhost(struct test *t)
+{
+	run_send(&t->x, t->x.sc.len);
+	reader_start(&t->vhost);
+	if (reader_take(&t->vhost, 1) != 1)
+		ktap_bail("vhost gets none");
+}
+
+static void leave_full(struct test *t)
+{
+	struct run *x = &t->x;
+
+	switch (t->how) {
+	case HOW_LINK:
+		run_send(x, t->len);
+		netdev_up(x->b.dev, false);
+		netdev_up(x->b.dev, true);
+		break;
+	case HOW_SHRINK:
+		run_send(x, t->len);
+		netdev_txqueuelen(x->b.dev, t->len);
+		break;
+	case HOW_GIVEN_BACK:
+		held_by_vhost(t);
+		run_send(x, 1);
+		vhost_detach(t->vhost.vhost);
+		break;
+	case HOW_ATTACH:
+		held_by_vhost(t);
+		tuntap_queue(x->b.fd[0], false);
+		vhost_detach(t->vhost.vhost);
+		netdev_txqueuelen(x->b.dev, t->len);
+		tuntap_queue(x->b.fd[0], true);
+		break;
+	}
+	if (!probe_running(x->b.dev, true, x->sc.stall_ms))
+		ktap_bail("%s does not come up", x->b.dev);
+	if (x->s.count[SEND_OK] != t->len + (u64)x->out.frames)
+		ktap_bail("the ring does not take its length");
+}
+
+static void check(struct test *t)
+{
+	struct run *x = &t->x;
+	/* pfifo_fast holds no more than the device's length. */
+	unsigned int late = min(qdisc_capacity(x->sc.qdisc, t->len), LATE);
+	unsigned int all = (unsigned int)x->s.count[SEND_OK] + late;
+	unsigned int accepted, got;
+	u64 waiting;
+
+	listener_open(&t->tap, x->b.dev, scenario_ether(&x->sc));
+	tally_start(&t->seen, scenario_ether(&x->sc), x->b.cookie);
+	t->seen.next = all - late;
+	accepted = sender_send_many(&x->s, late);
+	listener_collect(&t->tap, &t->seen);
+	waiting = run_backlog(x);
+	ktap_ok(!t->seen.frames, "none goes to the driver while the ring is full: %llu",
+		t->seen.frames);
+	ktap_ok(accepted == late && waiting == late,
+		"all wait in the qdisc: %llu of %u", waiting, late);
+
+	reader_start(&x->r);
+	/* What is known to be lost need not be waited for. */
+	got = all - (unsigned int)(x->out.frames + drops_count());
+	reader_take(&x->r, got);
+	listener_collect(&t->tap, &t->seen);
+	ktap_ok(tally_exact(&x->out, all), "all come out once, in order: %llu of %u",
+		x->out.frames, all);
+	ktap_ok(t->seen.frames == late && !t->seen.repeated,
+		"each went to the driver once: %llu, %llu more than once",
+		t->seen.frames, t->seen.repeated);
+	ktap_ok(!drops_count(), "the driver drops nothing: %llu", drops_count());
+	listener_close(&t->tap);
+}
+
+int main(int argc, char **argv)
+{
+	struct test t = {
+		.how = (enum how)choice_take(&argc, argv, "how", hows, HOW_LINK),
+	};
+
+	scenario_parse(&t.x.sc, argc, argv, NULL, 0);
+	scenario_need_one_queue(&t.x.sc);
+	if (!run_has_backlog(&t.x) || !t.x.sc.len || t.x.sc.len >= VHOST_BATCH)
+		ktap_bail("left_full takes tun or tap, a length of 1 to %d, a qdisc",
+			  VHOST_BATCH - 1);
+	ktap_plan(5);
+	test_open(&t);
+	leave_full(&t);
+	check(&t);
+	reader_close(&t.vhost);
+	run_close(&t.x);
+	drops_stop();
+	return ktap_status();
+}

@@ -1,0 +1,26 @@
+"""Whatever leaves the ring full, the queue is stopped before a frame comes."""
+
+from __future__ import annotations
+
+import pytest
+from kseries.run import Run
+
+from .matrix import DEVICES, READERS
+
+
+@pytest.mark.kernel_case("fixes", reason="what finds the ring full is dropped")
+@pytest.mark.kernel_program(
+    "left_full --dev {dev} --reader {reader} --qdisc {qdisc} --len {length} --how {how}"
+)
+@pytest.mark.scenarios(
+    crossed=("how", "length"),
+    dev=DEVICES,
+    reader=READERS,
+    qdisc=("fq_codel", "pfifo_fast"),
+    length=(1, 16, 63),
+    how=("link", "shrink", "given_back", "attach"),
+)
+def test_left_full(
+    kernel_run: Run, dev: str, reader: str, qdisc: str, length: int, how: str
+) -> None:
+    kernel_run.check()
