@@ -27,9 +27,9 @@ static void carrier(struct run *x, bool on)
 }
 
 /* Returns how many of the frames in the ring are left. */
-static unsigned int change(struct run *x, enum action action, unsigned int kept)
+static unsigned int change(struct run *x, enum action what, unsigned int kept)
 {
-	switch (action) {
+	switch (what) {
 	case ACTION_SHRINK:
 		kept /= 2;
 		netdev_txqueuelen(x->b.dev, kept);
