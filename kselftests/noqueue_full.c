@@ -18,7 +18,7 @@ enum action { ACTION_SHRINK, ACTION_LINK, ACTION_CARRIER };
 
 static const char * const actions[] = { "shrink", "link", "carrier", NULL };
 
-static void carrier(struct run *x, bool on)
+static void set_carrier(struct run *x, bool on)
 {
 	tuntap_carrier(x->b.fd[0], on);
 	if (!probe_running(x->b.dev, on, x->sc.stall_ms))
@@ -40,10 +40,10 @@ static unsigned int change(struct run *x, enum action what, unsigned int kept)
 		break;
 	case ACTION_CARRIER:
 		/* Meanwhile the queue has a qdisc, which loses everything. */
-		carrier(x, false);
+		set_carrier(x, false);
 		kept /= 2;
 		netdev_txqueuelen(x->b.dev, kept);
-		carrier(x, true);
+		set_carrier(x, true);
 		break;
 	}
 	return kept;
