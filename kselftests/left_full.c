@@ -5,6 +5,9 @@
  * comes. What is sent then waits in the qdisc and reaches the driver once, when
  * there is room for it.
  */
+#include <linux/if_tun.h>
+
+#include "bpf.h"
 #include "choice.h"
 #include "drops.h"
 #include "ktap.h"
@@ -20,10 +23,11 @@ enum how {
 	HOW_SHRINK,
 	HOW_GIVEN_BACK,	/* by vhost-net */
 	HOW_ATTACH,	/* a file whose ring was filled while it had no queue */
+	HOW_OPEN,	/* a second file opens the device */
 };
 
 static const char * const hows[] = {
-	"link", "shrink", "given_back", "attach", NULL
+	"link", "shrink", "given_back", "attach", "open", NULL
 };
 
 struct test {
@@ -46,6 +50,7 @@ static void test_open(struct test *t)
 		sc->len++;
 		sc->queues = 2;
 	}
+	sc->multi_queue = t->how == HOW_OPEN;
 	netns_enter();
 	drops_start("FULL_RING");
 	run_open(&t->x, "full0");
@@ -89,6 +94,14 @@ static void leave_full(struct test *t)
 		vhost_detach(t->vhost.vhost);
 		netdev_txqueuelen(x->b.dev, t->len);
 		tuntap_queue(x->b.fd[0], true);
+		break;
+	case HOW_OPEN:
+		/* All frames go on to the first file's queue. */
+		bpf_steer_by_port(x->b.fd[0], scenario_ether(&x->sc),
+				  x->s.frame.port);
+		run_send(x, t->len);
+		x->b.fd[x->b.n_fds++] =
+			tuntap_open(x->b.dev, tuntap_flags(x->b.fd[0]));
 		break;
 	}
 	if (!probe_running(x->b.dev, true, x->sc.stall_ms))

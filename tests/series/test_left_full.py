@@ -18,7 +18,7 @@ from .matrix import DEVICES, READERS
     reader=READERS,
     qdisc=("fq_codel", "pfifo_fast"),
     length=(1, 16, 63),
-    how=("link", "shrink", "given_back", "attach"),
+    how=("link", "shrink", "given_back", "attach", "open"),
 )
 def test_left_full(
     kernel_run: Run, dev: str, reader: str, qdisc: str, length: int, how: str
