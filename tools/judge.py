@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 TOP = Path(__file__).resolve().parent.parent
 PATCHES = TOP / "patches"
@@ -31,12 +32,32 @@ def judge(series: Path, tree: str, report: Path, arguments: Sequence[str]) -> di
     shutil.rmtree(report, ignore_errors=True)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as out:
-        status = subprocess.run(command, cwd=TOP, stdout=out, stderr=out).returncode
+        status = run(command, out)
     try:
         verdict: dict[str, Any] = json.loads((report / "verdict.json").read_text())
     except OSError:
         raise NotJudged(f"exit status {status}, no verdict: {log}") from None
     return verdict
+
+
+def run(command: Sequence[str], out: TextIO) -> int:
+    """Run a command to its end; return its exit status.
+
+    ctrl-C and SIGTERM reach it as SIGTERM, once, and end the tool when it has ended:
+    subprocess.run() would kill it after a quarter of a second, and its guests would stay.
+    """
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(command, cwd=TOP, stdout=out, stderr=out, start_new_session=True)
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            print("interrupted: its guests are ended first", file=sys.stderr, flush=True)
+            process.terminate()
+            process.wait()
+            raise SystemExit(128 + signal.SIGINT) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def red(verdict: dict[str, Any]) -> list[str]:
