@@ -102,7 +102,8 @@ def _batch(
     session.progress.step(f"calibrating: {what}", done=True)
     guest = session.guest_of(image, Lane.EXACT)
     try:
-        rans = guest.run_batch([argv for one in wanted.values() for argv in one.commands])
+        guest.start_batch([argv for one in wanted.values() for argv in one.commands])
+        rans = guest.end_batch()
     finally:
         guest.close()
     found = {}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import random
 import re
 import selectors
 import shutil
@@ -72,6 +71,7 @@ class Guest:
     """One boot of one image in one lane. `folder` keeps its console and QEMU's own words.
 
     `cpus` holds in the functional lanes; the exact one keeps its number, and so its figures.
+    Guests of the exact lane that run beside each other should differ in `pin`.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class Guest:
         label: str,
         *,
         cpus: int = CPUS,
+        pin: int = 0,
     ) -> None:
         self.image = image
         self._cpus = CPUS if lane is Lane.EXACT else cpus
@@ -102,6 +103,8 @@ class Guest:
         self._console_read = 0  # bytes of the exact lane's console
         self._events: list[str] = []
         self._runs = 0
+        self._pin = pin
+        self._batch: list[tuple[str, ...]] = []
         self._ended = False
         self._heard = 0.0
 
@@ -130,19 +133,23 @@ class Guest:
         self._port.sendall(f"run {name} {deadline_ms} {' '.join(argv)}\n".encode())
         return self._collect(name, argv)
 
-    def run_batch(self, commands: Sequence[Sequence[str]]) -> list[Ran]:
-        """Boot a guest that runs `commands` in turn and powers off, with nothing coming in.
-
-        After a crash the result ends with the program that met it.
-        """
+    def start_batch(self, commands: Sequence[Sequence[str]]) -> None:
+        """Boot a guest that runs `commands` in turn and powers off, with nothing coming in."""
         for argv in commands:
             _must_be_words(argv)
+        self._batch = [tuple(argv) for argv in commands]
         batch = self._private / "batch.cpio.gz"
         initramfs.with_batch(self._initramfs, commands, batch)
         self._initramfs = batch
         self._spawn()
+
+    def end_batch(self) -> list[Ran]:
+        """Wait for what start_batch() started; return what came of each program.
+
+        After a crash the result ends with the program that met it.
+        """
         rans: list[Ran] = []
-        for argv in commands:
+        for argv in self._batch:
             rans.append(self._collect(None, argv))
             if self._child is None:
                 return rans  # crashed: the rest did not run
@@ -212,9 +219,20 @@ class Guest:
             encoding="utf-8",
             codec_errors="replace",
             timeout=None,
-            preexec_fn=_on_one_cpu if self.lane is Lane.EXACT else None,
+            preexec_fn=self._on_one_cpu if self.lane is Lane.EXACT else None,
         )
         self._heard = time.monotonic()
+
+    def _on_one_cpu(self) -> None:
+        """Keep QEMU on one CPU of the host, so that its threads take turns, too.
+
+        When all of the guest's CPUs are idle, the thread of the CPUs restarts the timer by which
+        they take turns, unless QEMU's main loop was faster and has ended the idleness
+        (rr_wait_io_event() and icount_start_warp_timer()). With threads side by side on a busy host
+        one of 200 runs differed from the others. Which CPU does not matter.
+        """
+        allowed = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {allowed[self._pin % len(allowed)]})
 
     def _collect(self, name: str | None, argv: Sequence[str]) -> Ran:
         """Take the events of one program until it ends."""
@@ -380,17 +398,6 @@ class Guest:
             kernel=self.image.kernel,
             kind=kind,
         )
-
-
-def _on_one_cpu() -> None:
-    """Keep QEMU on one CPU of the host, so that its threads take turns, too.
-
-    When all of the guest's CPUs are idle, the thread of the CPUs restarts the timer by which they
-    take turns, unless QEMU's main loop was faster and has ended the idleness (rr_wait_io_event()
-    and icount_start_warp_timer()). With threads side by side on a busy host one of 200 runs
-    differed from the others. Which CPU does not matter, and others may have guests like this one.
-    """
-    os.sched_setaffinity(0, {random.choice(sorted(os.sched_getaffinity(0)))})
 
 
 def _must_be_words(argv: Sequence[str]) -> None:

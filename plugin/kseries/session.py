@@ -57,7 +57,8 @@ class KernelSession:
         self._guests: dict[str, Guest] = {}
         self._boots = 0
         self._walled: dict[str, Scenario] = {}
-        self._measured: dict[str, dict[str, tuple[list[Ran], Guest]]] = {}
+        self._measured: dict[str, dict[str, tuple[list[Ran], Guest]]] = {n: {} for n in KERNELS}
+        self._measuring: dict[str, tuple[Guest, Mapping[str, list[list[str]]]]] = {}
         # By kernel and node id, what is to be measured; see Collection.
         self.plan: dict[str, dict[str, list[list[str]]]] = {name: {} for name in KERNELS}
         # By case, what is to be measured in real time.
@@ -205,26 +206,37 @@ class KernelSession:
     ) -> tuple[list[Ran], Guest]:
         """Run a test's commands in a guest of the exact lane, with all else that is planned for it.
 
-        What a crash kept from running, or was not planned, gets a guest of its own.
+        The guests of both kernels run at once, for each has one CPU's work. What a crash kept from
+        running, or was not planned, gets a guest of its own.
         """
-        done = self._measured.setdefault(kernel, {})
-        if nodeid not in done:
-            plan = self.plan[kernel]
-            self.plan[kernel] = {}
-            wanted = plan if nodeid in plan else {nodeid: commands}
-            guest = self._new_guest(kernel, Lane.EXACT)
-            self.progress.step(f"measuring {kernel}: {len(wanted)} tests in one guest")
-            try:
-                rans = guest.run_batch([argv for argvs in wanted.values() for argv in argvs])
-            finally:
-                guest.close()
-            for name, argvs in wanted.items():
-                mine, rans = rans[: len(argvs)], rans[len(argvs) :]
-                if mine:
-                    done[name] = mine, guest
-        if nodeid not in done:  # a crash came before it; the plan is spent
-            return self.measured(kernel, nodeid, commands)
+        done = self._measured[kernel]
+        while nodeid not in done:
+            if nodeid in self.plan[kernel]:
+                plan, self.plan = self.plan, {name: {} for name in KERNELS}
+                self._start_measuring({name: wanted for name, wanted in plan.items() if wanted})
+            elif kernel not in self._measuring:
+                self._start_measuring({kernel: {nodeid: commands}})
+            self._end_measuring(kernel)
         return done[nodeid]
+
+    def _start_measuring(self, plan: Mapping[str, Mapping[str, list[list[str]]]]) -> None:
+        tests = max(len(wanted) for wanted in plan.values())
+        self.progress.step(f"measuring {' and '.join(plan)}: {tests} tests in one guest")
+        for kernel, wanted in plan.items():
+            guest = self._new_guest(kernel, Lane.EXACT)
+            self._measuring[kernel] = guest, wanted
+            guest.start_batch([argv for argvs in wanted.values() for argv in argvs])
+
+    def _end_measuring(self, kernel: str) -> None:
+        guest, wanted = self._measuring.pop(kernel)
+        try:
+            rans = guest.end_batch()
+        finally:
+            guest.close()
+        for name, argvs in wanted.items():
+            mine, rans = rans[: len(argvs)], rans[len(argvs) :]
+            if mine:
+                self._measured[kernel][name] = mine, guest
 
     def walled(
         self, case: str, scenario: Scenario, sample: Callable[[Ran, str], float | None]
@@ -338,8 +350,9 @@ class KernelSession:
 
     def close(self) -> None:
         """End all guests."""
-        for guest in self._guests.values():
+        for guest in [*self._guests.values(), *(guest for guest, _ in self._measuring.values())]:
             guest.close()
+        self._measuring.clear()
         self._machine.release()
 
     def _new_guest(self, kernel: str, lane: Lane) -> Guest:
@@ -351,7 +364,8 @@ class KernelSession:
         self._boots += 1
         label = "-".join(filter(None, (image.kernel, self.worker, str(self._boots))))
         folder = self.settings.report / "logs"
-        return Guest(image, lane, self.initramfs, folder, label, cpus=self.settings.cpus)
+        pin = os.getpid() + self._boots  # another process's guests begin elsewhere
+        return Guest(image, lane, self.initramfs, folder, label, cpus=self.settings.cpus, pin=pin)
 
     def _probe_kvm(self) -> str | None:
         """Boot the stock kernel with KVM; return what went wrong."""

@@ -174,6 +174,7 @@ class Replay:
     changes: dict[str, dict[str, int]] = field(default_factory=dict)
     alive: bool = False
     needs: Needs = field(default_factory=Needs)
+    _batch: Sequence[Sequence[str]] = ()
 
     def boot(self) -> None:
         kernel = self.image.kernel
@@ -181,9 +182,12 @@ class Replay:
             raise GuestCrashed(f"{kernel} kernel: panic while booting", kernel=kernel, kind="panic")
         self.alive = True
 
-    def run_batch(self, commands: Sequence[Sequence[str]]) -> list[Ran]:
+    def start_batch(self, commands: Sequence[Sequence[str]]) -> None:
+        self._batch = commands
+
+    def end_batch(self) -> list[Ran]:
         rans: list[Ran] = []
-        for argv in commands:
+        for argv in self._batch:
             rans.append(self.run(argv, 1000))
             if rans[-1].ended is None:
                 break  # as in a Guest, a crash ends the batch

@@ -7,13 +7,16 @@ import os
 import re
 import shutil
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from kseries.lane import Lane
 from kseries.session import KernelSession
 
+from . import fakes
 from .conftest import ROOT
 from .fakes import FIRST, STRAY, make_series, make_tree, write_files
 
@@ -677,6 +680,29 @@ def test_a_crash_ends_a_batch_and_not_the_measurements_after_it(project: Project
     assert project.words() == {"test_cost": "broken", "test_more": "ok"}
     logs = [case["patched"]["console"].rpartition("/")[2] for case in project.verdict()["cases"]]
     assert len(set(logs)) == 2
+
+
+@pytest.mark.parametrize("program", ["wake.patched", "oops|wake.patched"])
+def test_both_kernels_are_measured_at_once(
+    project: Project, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    calls = []
+
+    class Noted(fakes.Replay):
+        def start_batch(self, commands: Sequence[Sequence[str]]) -> None:
+            calls.append(f"{self.image.kernel} starts")
+            super().start_batch(commands)
+
+        def close(self) -> None:
+            if self.lane is Lane.EXACT:
+                calls.append(f"{self.image.kernel} ends")
+            super().close()
+
+    monkeypatch.setattr(fakes, "Replay", Noted)
+    project.tests(COST.replace('"cost"', '"first_wake"').format(program))
+    # A crash of stock's leaves nobody to ask for patched's.
+    project.run("-x")
+    assert calls == ["stock starts", "patched starts", "stock ends", "patched ends"]
 
 
 def test_a_series_that_does_not_boot(project: Project) -> None:
