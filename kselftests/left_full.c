@@ -150,7 +150,9 @@ int main(int argc, char **argv)
 		.how = (enum how)choice_take(&argc, argv, "how", hows, HOW_LINK),
 	};
 
-	scenario_parse(&t.x.sc, argc, argv, NULL, 0);
+	scenario_defaults(&t.x.sc);
+	t.x.sc.len = 16;
+	scenario_options(&t.x.sc, argc, argv, NULL, 0);
 	scenario_need_one_queue(&t.x.sc);
 	if (!run_has_backlog(&t.x) || !t.x.sc.len || t.x.sc.len >= VHOST_BATCH)
 		ktap_bail("left_full takes tun or tap, a length of 1 to %d, a qdisc",
