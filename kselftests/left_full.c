@@ -5,8 +5,6 @@
  * comes. What is sent then waits in the qdisc and reaches the driver once, when
  * there is room for it.
  */
-#include <linux/if_tun.h>
-
 #include "bpf.h"
 #include "choice.h"
 #include "drops.h"

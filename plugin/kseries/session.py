@@ -221,11 +221,15 @@ class KernelSession:
 
     def _start_measuring(self, plan: Mapping[str, Mapping[str, list[list[str]]]]) -> None:
         tests = max(len(wanted) for wanted in plan.values())
-        self.progress.step(f"measuring {' and '.join(plan)}: {tests} tests in one guest")
+        self.progress.step(f"measuring {' and '.join(plan)}: {tests} tests in one guest each")
         for kernel, wanted in plan.items():
             guest = self._new_guest(kernel, Lane.EXACT)
+            try:
+                guest.start_batch([argv for argvs in wanted.values() for argv in argvs])
+            except BaseException:
+                guest.close()  # whoever asks for this kernel next meets the trouble itself
+                raise
             self._measuring[kernel] = guest, wanted
-            guest.start_batch([argv for argvs in wanted.values() for argv in argvs])
 
     def _end_measuring(self, kernel: str) -> None:
         guest, wanted = self._measuring.pop(kernel)

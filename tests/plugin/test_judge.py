@@ -37,7 +37,7 @@ with (folder / "log").open("w") as log:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted(tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "slow.py").write_text(SLOW)
-    # Of its own, as when a terminal's ctrl-C reaches it and what it started.
+    # A group of its own, as from a terminal; what a shell runs beside itself would ignore SIGINT.
     tool = subprocess.Popen(
         [sys.executable, "-c", TOOL, str(tmp_path)],
         cwd=TOP,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,31 +40,22 @@ def test_same_bytes(
 ) -> None:
     outputs = set()
     for first in range(0, repeats, 2):
-        busy = multiprocessing.Process(target=_burn, daemon=True)
-        guests = []
-        try:
-            if first % 4:
-                busy.start()
+        with contextlib.ExitStack() as ending:
+            if first % 4 == 0:
+                ending.enter_context(_busy())
+            guests = []
             for nr in range(first, first + 2):
                 # What of the host may change: its load, the environment, the folder it was called
                 # in, the CPU.
                 monkeypatch.setenv("LINES", str(20 + nr))
                 monkeypatch.chdir(tmp_path.parents[nr % 2])
-                guests.append(_started(kernel_session, name, tmp_path / str(nr), nr))
+                image, folder = kernel_session.image(name), tmp_path / str(nr)
+                guest = Guest(image, Lane.EXACT, kernel_session.initramfs, folder, name, pin=nr)
+                ending.enter_context(contextlib.closing(guest))
+                guest.start_batch([command.split() for command in COMMANDS])
+                guests.append(guest)
             outputs |= {_output(guest) for guest in guests}
-        finally:
-            for guest in guests:
-                guest.close()
-            if first % 4:
-                busy.kill()
-                busy.join()
     assert len(outputs) == 1, f"{len(outputs)} different outputs of {repeats} runs in {tmp_path}"
-
-
-def _started(session: KernelSession, name: str, folder: Path, nr: int) -> Guest:
-    guest = Guest(session.image(name), Lane.EXACT, session.initramfs, folder, name, pin=nr)
-    guest.start_batch([command.split() for command in COMMANDS])
-    return guest
 
 
 def _output(guest: Guest) -> tuple[str, str]:
@@ -71,6 +64,17 @@ def _output(guest: Guest) -> tuple[str, str]:
     ends = [(ran.ended.how, ran.ended.number) if ran.ended else None for ran in rans]
     assert ends == [("exit", 0)] * len(COMMANDS), f"{ends}: {guest.console_log}"
     return guest.console_log.read_text(), str([sorted(ran.functions.items()) for ran in rans])
+
+
+@contextlib.contextmanager
+def _busy() -> Iterator[None]:
+    busy = multiprocessing.Process(target=_burn, daemon=True)
+    busy.start()
+    try:
+        yield
+    finally:
+        busy.kill()
+        busy.join()
 
 
 def _burn() -> None:
