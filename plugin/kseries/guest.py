@@ -16,7 +16,7 @@ import signal
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -104,7 +104,7 @@ class Guest:
         self._events: list[str] = []
         self._runs = 0
         self._pin = pin
-        self._batch: list[tuple[str, ...]] = []
+        self._batch: list[tuple[str, Sequence[str]]] = []
         self._ended = False
         self._heard = 0.0
 
@@ -133,30 +133,31 @@ class Guest:
         self._port.sendall(f"run {name} {deadline_ms} {' '.join(argv)}\n".encode())
         return self._collect(name, argv)
 
-    def start_batch(self, commands: Sequence[Sequence[str]]) -> None:
-        """Boot a guest that runs `commands` in turn and powers off, with nothing coming in."""
-        for argv in commands:
+    def start_batch(self, plan: Mapping[str, Sequence[Sequence[str]]]) -> None:
+        """Boot a guest that runs each name's commands and powers off, with nothing coming in."""
+        self._batch = [(name, argv) for name, commands in plan.items() for argv in commands]
+        for _, argv in self._batch:
             _must_be_words(argv)
-        self._batch = [tuple(argv) for argv in commands]
         batch = self._private / "batch.cpio.gz"
-        initramfs.with_batch(self._initramfs, commands, batch)
+        initramfs.with_batch(self._initramfs, [argv for _, argv in self._batch], batch)
         self._initramfs = batch
         self._spawn()
 
-    def end_batch(self) -> list[Ran]:
-        """Wait for what start_batch() started; return what came of each program.
+    def end_batch(self) -> dict[str, list[Ran]]:
+        """Wait for what start_batch() started; return what came of each command, by name.
 
         After a crash the result ends with the program that met it.
         """
-        rans: list[Ran] = []
-        for argv in self._batch:
-            rans.append(self._collect(None, argv))
+        rans: dict[str, list[Ran]] = {}
+        for name, argv in self._batch:
+            rans.setdefault(name, []).append(self._collect(None, argv))
             if self._child is None:
                 return rans  # crashed: the rest did not run
         self._power_off()
         counted = insns.counted(self._private / "insns")
         symbols = insns.Symbols(self.image.vmlinux) if any(counted) else None
-        for ran, blocks in zip(rans, counted, strict=False):  # none where QEMU takes no plugin
+        every = [ran for mine in rans.values() for ran in mine]
+        for ran, blocks in zip(every, counted, strict=False):  # none where QEMU takes no plugin
             ran.functions = symbols.by_function(blocks) if symbols and blocks else {}
         return rans
 

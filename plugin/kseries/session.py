@@ -58,7 +58,7 @@ class KernelSession:
         self._boots = 0
         self._walled: dict[str, Scenario] = {}
         self._measured: dict[str, dict[str, tuple[list[Ran], Guest]]] = {n: {} for n in KERNELS}
-        self._measuring: dict[str, tuple[Guest, Mapping[str, list[list[str]]]]] = {}
+        self._measuring: dict[str, Guest] = {}
         # By kernel and node id, what is to be measured; see Collection.
         self.plan: dict[str, dict[str, list[list[str]]]] = {name: {} for name in KERNELS}
         # By case, what is to be measured in real time.
@@ -225,22 +225,19 @@ class KernelSession:
         for kernel, wanted in plan.items():
             guest = self._new_guest(kernel, Lane.EXACT)
             try:
-                guest.start_batch([argv for argvs in wanted.values() for argv in argvs])
+                guest.start_batch(wanted)
             except BaseException:
                 guest.close()  # whoever asks for this kernel next meets the trouble itself
                 raise
-            self._measuring[kernel] = guest, wanted
+            self._measuring[kernel] = guest
 
     def _end_measuring(self, kernel: str) -> None:
-        guest, wanted = self._measuring.pop(kernel)
+        guest = self._measuring.pop(kernel)
         try:
             rans = guest.end_batch()
         finally:
             guest.close()
-        for name, argvs in wanted.items():
-            mine, rans = rans[: len(argvs)], rans[len(argvs) :]
-            if mine:
-                self._measured[kernel][name] = mine, guest
+        self._measured[kernel] |= {nodeid: (mine, guest) for nodeid, mine in rans.items()}
 
     def walled(
         self, case: str, scenario: Scenario, sample: Callable[[Ran, str], float | None]
@@ -354,7 +351,7 @@ class KernelSession:
 
     def close(self) -> None:
         """End all guests."""
-        for guest in [*self._guests.values(), *(guest for guest, _ in self._measuring.values())]:
+        for guest in [*self._guests.values(), *self._measuring.values()]:
             guest.close()
         self._measuring.clear()
         self._machine.release()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -174,7 +174,7 @@ class Replay:
     changes: dict[str, dict[str, int]] = field(default_factory=dict)
     alive: bool = False
     needs: Needs = field(default_factory=Needs)
-    _batch: Sequence[Sequence[str]] = ()
+    _batch: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
 
     def boot(self) -> None:
         kernel = self.image.kernel
@@ -182,15 +182,16 @@ class Replay:
             raise GuestCrashed(f"{kernel} kernel: panic while booting", kernel=kernel, kind="panic")
         self.alive = True
 
-    def start_batch(self, commands: Sequence[Sequence[str]]) -> None:
-        self._batch = commands
+    def start_batch(self, plan: Mapping[str, Sequence[Sequence[str]]]) -> None:
+        self._batch = plan
 
-    def end_batch(self) -> list[Ran]:
-        rans: list[Ran] = []
-        for argv in self._batch:
-            rans.append(self.run(argv, 1000))
-            if rans[-1].ended is None:
-                break  # as in a Guest, a crash ends the batch
+    def end_batch(self) -> dict[str, list[Ran]]:
+        rans: dict[str, list[Ran]] = {}
+        for name, commands in self._batch.items():
+            for argv in commands:
+                rans.setdefault(name, []).append(self.run(argv, 1000))
+                if rans[name][-1].ended is None:
+                    return rans  # as in a Guest, a crash ends the batch
         return rans
 
     def run(self, argv: Sequence[str], deadline_ms: int) -> Ran:

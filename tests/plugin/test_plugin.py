@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -689,9 +689,9 @@ def test_both_kernels_are_measured_at_once(
     calls = []
 
     class Noted(fakes.Replay):
-        def start_batch(self, commands: Sequence[Sequence[str]]) -> None:
+        def start_batch(self, plan: Mapping[str, Sequence[Sequence[str]]]) -> None:
             calls.append(f"{self.image.kernel} starts")
-            super().start_batch(commands)
+            super().start_batch(plan)
 
         def close(self) -> None:
             if self.lane is Lane.EXACT:

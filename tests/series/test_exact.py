@@ -52,7 +52,7 @@ def test_same_bytes(
                 image, folder = kernel_session.image(name), tmp_path / str(nr)
                 guest = Guest(image, Lane.EXACT, kernel_session.initramfs, folder, name, pin=nr)
                 ending.enter_context(contextlib.closing(guest))
-                guest.start_batch([command.split() for command in COMMANDS])
+                guest.start_batch({command: [command.split()] for command in COMMANDS})
                 guests.append(guest)
             outputs |= {_output(guest) for guest in guests}
     assert len(outputs) == 1, f"{len(outputs)} different outputs of {repeats} runs in {tmp_path}"
@@ -60,7 +60,7 @@ def test_same_bytes(
 
 def _output(guest: Guest) -> tuple[str, str]:
     """Return the whole console, and what was counted in each function."""
-    rans = guest.end_batch()
+    rans = [ran for mine in guest.end_batch().values() for ran in mine]
     ends = [(ran.ended.how, ran.ended.number) if ran.ended else None for ran in rans]
     assert ends == [("exit", 0)] * len(COMMANDS), f"{ends}: {guest.console_log}"
     return guest.console_log.read_text(), str([sorted(ran.functions.items()) for ran in rans])
