@@ -15,7 +15,8 @@ import scipy.stats  # noqa: F401
 from hypothesis import settings
 from kseries import build, lane
 
-ROOT = Path(__file__).resolve().parents[2]
+from .projects import ROOT, Project
+
 # Few and quick: these run on busy machines; deadlines would only measure those.
 settings.register_profile("kseries", max_examples=25, deadline=None, database=None)
 settings.load_profile("kseries")
@@ -49,3 +50,10 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield folder
     for function in remembered:
         function.cache_clear()
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, tools: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    monkeypatch.syspath_prepend(str(ROOT))
+    return Project(pytester)

@@ -10,9 +10,7 @@ from kseries.allowed import Allowed, load, split
 from kseries.console import Splat
 from kseries.errors import UsageProblem
 
-from .test_plugin import CHECK, HEAD, KEEPS, Project, project
-
-__all__ = ["project"]
+from .projects import CHECK, HEAD, KEEPS, Project
 
 TODAY = datetime.date(2026, 11, 25)
 ENTRY = """\

@@ -11,11 +11,8 @@ from kseries.build import fallen_out
 from kseries.console import Scanner, decode_lines
 from kseries.settings import config_names
 
-from .conftest import ROOT
 from .fakes import DATA
-from .test_plugin import CHECK, HEAD, KEEPS, Project, project
-
-__all__ = ["project"]
+from .projects import CHECK, HEAD, KEEPS, ROOT, Project
 
 CONFIGS = ROOT / "plugin/kseries/configs"
 GOOD = HEAD + KEEPS.format("wake.patched", "goes_on", CHECK)

@@ -36,9 +36,9 @@ from kseries.verdict import (
     Word,
 )
 
-from .conftest import ROOT
 from .fake_measurements import ROWS, measured_cases
 from .fakes import ReplayedSession, replay
+from .projects import ROOT
 
 GOLDEN = Path(__file__).parent / "golden"
 SCHEMA = ROOT / "docs/verdict.schema.json"

@@ -9,10 +9,7 @@ import pytest
 from kseries.errors import UsageProblem
 from kseries.rows import Panel, Plot, Row, Rows, Table, load
 
-from .conftest import ROOT
-from .test_plugin import CHECK, HEAD, KEEPS, Project, project
-
-__all__ = ["project"]
+from .projects import CHECK, HEAD, KEEPS, ROOT, Project
 
 FILE = r"""
 [[table]]

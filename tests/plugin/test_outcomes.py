@@ -1,0 +1,343 @@
+"""From what the programs print to the verdict of each case."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+from kseries.lane import Lane
+
+from . import fakes
+from .projects import CHECK, CONFTEST, FIXES, HEAD, KEEPS, RING, Project
+
+
+def test_all_good(project: Project) -> None:
+    project.tests(RING)
+    result = project.run()
+    result.assert_outcomes(passed=5, xfailed=2)
+    assert result.ret == 0
+    assert project.words() == {
+        "test_ring[wake]": "fixed",
+        "test_ring[fq_codel]": "fixed",
+        "test_soak": "kept",
+    }
+    verdict = project.verdict()
+    assert verdict["good"] is True
+    assert verdict["sentence"] == (
+        "The series does what it claims and nothing it touches broke: 2 fixed, 1 kept."
+    )
+    assert verdict["qemu"] == "QEMU emulator version 7.2.0"
+    assert (verdict["lane_reason"], verdict["cpus"]) == ("replayed", 2)
+    assert [kernel["patches"] for kernel in verdict["kernels"]] == [
+        ["0001.patch", "0002.patch", "0003.patch"],
+        [],
+    ]
+    assert sorted(path.name for path in project.report.iterdir()) == [
+        *("junit.xml", "review.md", "review.txt", "verdict.json"),
+    ]
+    result.stdout.fnmatch_lines(
+        [
+            "*= kernel series =*",
+            "test       kind   stock     patched   verdict",
+            "test_ring  fixes  2 failed  2 passed  2 fixed",
+            "test_soak  keeps  1 passed  1 passed  1 kept",
+            verdict["sentence"],
+            "again:  pytest --kernel-tree=linux",
+            "report: report/ (verdict.json, junit.xml, review.txt, review.md): good",
+        ]
+    )
+
+
+def test_what_stock_said_is_in_the_verdict(project: Project) -> None:
+    project.tests(RING)
+    project.run("-k", "wake")
+    (case,) = project.verdict()["cases"]
+    stock = case["stock"]
+    assert case["reason"] == "the driver drops"
+    assert stock["nodeid"] == "test_it.py::test_ring[stock-wake]"
+    assert stock["command"] == "wake"
+    assert stock["message"].startswith("stock kernel, wake: not ok: the queue stops as the last")
+    assert stock["figures"]["driver_drops"] == 104
+    assert [s["status"] for s in stock["subtests"]].count("failed") == 5
+    assert (stock["guest_ms"], stock["lane"]) == (700, "tcg")
+
+
+def test_pytests_own_words_for_a_fixes_case(project: Project) -> None:
+    project.tests(RING)
+    result = project.run("-k", "wake", "-v", "-rx")
+    result.stdout.fnmatch_lines(
+        [
+            "*test_ring?stock-wake? XFAIL*",
+            "*test_ring?patched-wake? PASSED*",
+            "XFAIL *test_ring?stock-wake? - fails on stock, as it must: the driver drops*",
+        ]
+    )
+
+
+def test_unproven(project: Project) -> None:
+    project.tests(HEAD + FIXES.format("wake.patched", "x", CHECK))
+    result = project.run()
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["*XPASS(strict)*fails on stock, as it must: it drops*"])
+    assert result.ret == 1
+    assert project.words() == {"test_x": "unproven"}
+
+
+def test_unfixed(project: Project) -> None:
+    project.tests(HEAD + FIXES.format("wake.stock", "x", CHECK))
+    result = project.run()
+    result.assert_outcomes(failed=1, xfailed=1)
+    assert result.ret == 1
+    assert project.words() == {"test_x": "unfixed"}
+
+
+def test_broken(project: Project) -> None:
+    project.tests(HEAD + KEEPS.format("wake.patched|wake.stock", "x", CHECK))
+    result = project.run()
+    result.assert_outcomes(failed=1, passed=1)
+    assert result.ret == 1
+    assert project.words() == {"test_x": "broken"}
+    assert project.verdict()["sentence"] == "The series is not good: 1 broken."
+
+
+def test_stock_fails(project: Project) -> None:
+    project.tests(HEAD + KEEPS.format("wake.stock|wake.patched", "x", CHECK))
+    assert project.run().ret == 1
+    assert project.words() == {"test_x": "stock-fails"}
+
+
+SAME = (
+    HEAD
+    + """
+@case("same", reason="noqueue", figures=({}))
+@program("noqueue")
+def test_x(kernel_run):
+    kernel_run.check()
+"""
+)
+
+
+def test_same(project: Project) -> None:
+    project.tests(SAME.format('"sent", "driver_drops"'))
+    assert project.run().ret == 0
+    assert project.words() == {"test_x": "kept"}
+
+
+def test_same_with_a_figure_that_differs(project: Project) -> None:
+    project.replay(patched={"driver_drops": 95})
+    project.tests(SAME.format('"sent", "driver_drops", "tx_dropped"'))
+    result = project.run()
+    result.assert_outcomes(failed=1, passed=1)
+    assert project.words() == {"test_x": "broken"}
+    message = project.verdict()["cases"][0]["patched"]["message"].splitlines()[0]
+    assert message == ("patched: must be as on stock, but driver_drops: stock 96, patched 95")
+
+
+def test_same_does_not_look_at_other_figures(project: Project) -> None:
+    project.replay(patched={"driver_drops": 95})
+    project.tests(SAME.format('"sent",'))
+    assert project.run().ret == 0
+
+
+def test_same_with_a_figure_that_nobody_prints(project: Project) -> None:
+    project.tests(SAME.format('"sent", "colour"'))
+    assert project.run().ret == 1
+    assert "colour: stock None, patched None" in (project.report / "verdict.json").read_text()
+
+
+def test_same_without_figures(project: Project) -> None:
+    project.tests(SAME.format(""))
+    result = project.run()
+    assert result.ret != 0
+    assert "names no figure" in result.stdout.str()
+
+
+def test_changes(project: Project) -> None:
+    text = """
+@case("changes", reason="a stuck reader now blocks")
+@program("parity")
+def test_x(kernel_image, kernel_run):
+    kernel_run.check()
+    if kernel_run.figures["backlog"] != (0 if kernel_image.kernel == "stock" else 40):
+        kernel_run.fail("the backlog is another")
+"""
+    project.tests(HEAD + text)
+    assert project.run().ret == 0
+    assert project.words() == {"test_x": "changed"}
+
+
+@pytest.mark.parametrize("splat", ["panic", "oops", "soft-lockup", "warning", "rcu-stall"])
+def test_a_crash_never_satisfies_a_fixes_case(project: Project, splat: str) -> None:
+    project.tests(HEAD + FIXES.format(f"{splat}|wake.patched", "x", CHECK))
+    result = project.run()
+    result.assert_outcomes(failed=1, passed=1)
+    assert result.ret == 1
+    assert project.halves("test_x") == ("crashed", "passed")
+    assert project.words() == {"test_x": "stock-fails"}
+
+
+def test_a_hang_never_satisfies_a_fixes_case(project: Project) -> None:
+    project.tests(HEAD + FIXES.format("timeout|wake.patched", "x", CHECK))
+    project.run().assert_outcomes(failed=1, passed=1)
+    assert project.halves("test_x") == ("crashed", "passed")
+    assert "did not end after 60.0 guest seconds" in (project.report / "verdict.json").read_text()
+
+
+def test_a_crash_on_patched_is_broken(project: Project) -> None:
+    project.tests(HEAD + FIXES.format("wake.stock|oops", "x", CHECK))
+    result = project.run()
+    result.assert_outcomes(failed=1, xfailed=1)
+    assert project.words() == {"test_x": "broken"}
+    (case,) = project.verdict()["cases"]
+    assert case["patched"]["splats"][0]["kind"] == "oops"
+    assert case["patched"]["message"].startswith(
+        "patched kernel, oops while running wake.stock|oops"
+    )
+
+
+def test_a_splat_that_stock_has_too_does_not_count(project: Project) -> None:
+    text = KEEPS.format("warning", "x", CHECK) + KEEPS.format("wake.patched|warning", "y", CHECK)
+    project.tests(HEAD + text + KEEPS.format("wake.patched|rcu-stall", "z", CHECK))
+    assert project.run().ret == 1
+    assert project.halves("test_x") == ("crashed", "passed")
+    assert project.halves("test_y") == ("passed", "passed")
+    assert project.halves("test_z") == ("passed", "crashed")
+
+
+@pytest.mark.parametrize("trouble", ["usage", "cut-off"])
+@pytest.mark.parametrize("half", ["stock", "patched"])
+def test_infra_is_an_error_and_no_failure(project: Project, trouble: str, half: str) -> None:
+    bad = f"{trouble}.patched"
+    both = f"{bad}|wake.patched" if half == "stock" else f"wake.stock|{bad}"
+    project.tests(HEAD + FIXES.format(both, "x", CHECK))
+    result = project.run()
+    if half == "stock":
+        result.assert_outcomes(errors=1, passed=1)
+    else:
+        result.assert_outcomes(errors=1, xfailed=1)
+    assert result.ret == 1
+    assert project.words() == {"test_x": "infra"}
+    verdict = project.verdict()
+    assert (verdict["infra_only"], verdict["good"]) == (True, False)
+    result.stdout.fnmatch_lines(["report: *: infra: the machinery failed, not the series"])
+
+
+def test_a_test_that_never_checks_shows_nothing(project: Project) -> None:
+    project.tests(HEAD + KEEPS.format("wake.patched", "x", "pass"))
+    result = project.run()
+    assert result.ret == 1
+    assert project.words() == {"test_x": "infra"}
+    assert "never called kernel_run.check()" in result.stdout.str()
+
+
+def test_a_test_that_names_no_program(project: Project) -> None:
+    project.tests(HEAD + '@case("keeps")\ndef test_x(kernel_run):\n    kernel_run.check()\n')
+    result = project.run()
+    assert result.ret == 1
+    assert "no @pytest.mark.kernel_program(NAME ARGS ...)" in result.stdout.str()
+
+
+def test_a_test_may_use_the_guest_itself(project: Project) -> None:
+    text = """
+@case("keeps", reason="as it was")
+def test_x(kernel_guest, kernel_tree, kernel_series):
+    assert kernel_guest.run(["wake.patched"], 1000).ended.number == 0
+    assert len(kernel_series.patches) == 3
+    assert kernel_tree.name.endswith("(6.12.99)")
+"""
+    project.tests(HEAD + text)
+    assert project.run().ret == 0
+    assert project.words() == {"test_x": "kept"}
+
+
+def test_a_conftest_may_override_a_fixture(project: Project) -> None:
+    conftest = CONFTEST.format(changes="") + (
+        "\n@pytest.fixture\ndef kernel_guest(kernel_guest):\n"
+        "    kernel_guest.changes = {'patched': {'sent': 1}}\n    return kernel_guest\n"
+    )
+    project.pytester.makeconftest(conftest)
+    project.tests(SAME.format('"sent",'))
+    assert project.run().ret == 1
+    assert project.words() == {"test_x": "broken"}
+
+
+COST = (
+    HEAD
+    + """
+@pytest.mark.throughput("cost", max_increase=0.25, reason="it waits")
+@program("{}", variations=("one", "two", "three"))
+def test_cost(kernel_run):
+    kernel_run.check()
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("patched", "word", "ret"), [(110, "ok", 0), (130, "regressed", 1), (60, "improved", 0)]
+)
+def test_a_measurement(project: Project, patched: int, word: str, ret: int) -> None:
+    project.replay(stock={"first_wake": 100}, patched={"first_wake": patched})
+    project.tests(COST.replace('"cost"', '"first_wake"').format("wake.patched"))
+    assert project.run().ret == ret
+    assert project.words() == {"test_cost": word}
+    (case,) = project.verdict()["cases"]
+    assert case["stock"]["samples"] == [100.0] * 3
+    assert case["patched"]["samples"] == [float(patched)] * 3
+    assert case["comparison"]["ratio"] == pytest.approx(patched / 100)
+    assert case["patched"]["lane"] == "exact"
+
+
+def test_a_crash_ends_a_batch_and_not_the_measurements_after_it(project: Project) -> None:
+    text = COST.replace('"cost"', '"first_wake"').format("wake.patched|oops")
+    more = text.removeprefix(HEAD).replace("wake.patched|oops", "wake.patched")
+    project.tests(text + more.replace("test_cost", "test_more"))
+    result = project.run()
+    result.assert_outcomes(passed=3, failed=1)
+    assert project.words() == {"test_cost": "broken", "test_more": "ok"}
+    logs = [case["patched"]["console"].rpartition("/")[2] for case in project.verdict()["cases"]]
+    assert len(set(logs)) == 2
+
+
+@pytest.mark.parametrize("program", ["wake.patched", "oops|wake.patched"])
+def test_both_kernels_are_measured_at_once(
+    project: Project, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    calls = []
+
+    class Noted(fakes.Replay):
+        def start_batch(self, plan: Mapping[str, Sequence[Sequence[str]]]) -> None:
+            calls.append(f"{self.image.kernel} starts")
+            super().start_batch(plan)
+
+        def close(self) -> None:
+            if self.lane is Lane.EXACT:
+                calls.append(f"{self.image.kernel} ends")
+            super().close()
+
+    monkeypatch.setattr(fakes, "Replay", Noted)
+    project.tests(COST.replace('"cost"', '"first_wake"').format(program))
+    # A crash of stock's leaves nobody to ask for patched's.
+    project.run("-x")
+    assert calls == ["stock starts", "patched starts", "stock ends", "patched ends"]
+
+
+def test_a_series_that_does_not_boot(project: Project) -> None:
+    project.replay(patched={"dead": 1})
+    project.tests(RING)
+    result = project.run()
+    assert result.ret == 1
+    result.assert_outcomes()
+    (finding,) = project.verdict()["findings"]
+    assert finding["kind"] == "DoesNotBoot"
+    assert finding["message"].startswith("the series does not boot: patched kernel: panic while")
+    assert project.verdict()["infra_only"] is False
+
+
+def test_a_stock_kernel_that_does_not_boot_is_infra(project: Project) -> None:
+    project.replay(stock={"dead": 1})
+    project.tests(RING)
+    assert project.run().ret == 1
+    (finding,) = project.verdict()["findings"]
+    assert finding["kind"] == "infra"
+    assert finding["message"].startswith("the stock kernel does not boot: ")
+    assert project.verdict()["infra_only"] is True

@@ -1,0 +1,106 @@
+"""Options, marks and tools that are wrong or missing: one message, the status of bad usage."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from .projects import CHECK, HEAD, RING, Project, errors, infra_free
+
+BAD_OPTIONS = {
+    "lane": (["--kernel-lane=warp"], r".*--kernel-lane: invalid choice: 'warp'.*"),
+    "cpus": (["--kernel-cpus=9"], r"--kernel-cpus=9: a guest has 1 to 8 CPUs"),
+    "no number": (["--kernel-cpus=two"], r"--kernel-cpus=two: a guest has 1 to 8 CPUs"),
+    "tree": (["--kernel-tree=patches"], r"--kernel-tree=patches: .* is no kernel source tree .*"),
+    "no tree": (["--kernel-tree=nowhere"], r"--kernel-tree=nowhere: .*/nowhere is no folder .*"),
+    "series": (["--kernel-series=gone"], r"--kernel-series=gone: no such folder or mbox.*"),
+    "config": (["--kernel-config=slow"], r"--kernel-config=slow: .* debug, kcsan, lockdep$"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_OPTIONS)
+def test_a_bad_option_is_a_usage_error(project: Project, name: str) -> None:
+    args, expected = BAD_OPTIONS[name]
+    project.tests(RING)
+    result = project.run(*args)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    said = errors(result) if name != "lane" else [result.stderr.str().replace("\n", " ")]
+    assert len(said) == 1
+    assert re.match(expected, said[0])
+    infra_free(result)
+    assert not project.report.exists()
+
+
+def test_no_series_at_all(project: Project) -> None:
+    project.tests(RING)
+    shutil.rmtree(project.path / "patches")
+    result = project.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert errors(result) == [
+        f"no series: --kernel-series=DIR|MBOX|A..B, or a patches/ folder in {project.path}"
+    ]
+
+
+def test_a_bad_lane_in_the_ini_file(project: Project) -> None:
+    project.tests(RING)
+    project.pytester.makeini("[pytest]\nkseries_lane = warp\n")
+    result = project.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert errors(result) == ["kseries_lane=warp: no such lane; one of auto, kvm, tcg, exact"]
+
+
+def test_real_time_where_kvm_does_not_work(project: Project) -> None:
+    project.tests(RING)
+    result = project.run("--kernel-wall=kvm")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert errors(result) == ["--kernel-wall=kvm: replayed"]
+
+
+def test_the_number_of_cpus(project: Project) -> None:
+    project.tests(RING)
+    project.pytester.makeini("[pytest]\nkseries_cpus = 3\n")
+    result = project.run()
+    assert result.ret == 0
+    assert project.verdict()["cpus"] == 3
+    result.stdout.fnmatch_lines(["lane:   tcg, 3 CPUs (replayed); *"])
+    project.run("--kernel-cpus=1")
+    assert project.verdict()["cpus"] == 1
+
+
+@pytest.mark.parametrize("tool", ["qemu-system-x86_64", "flex"])
+def test_a_missing_tool(
+    project: Project, tools: Path, monkeypatch: pytest.MonkeyPatch, tool: str
+) -> None:
+    project.tests(RING)
+    for name in ("git", "tar"):
+        (tools / name).symlink_to(shutil.which(name) or "")
+    (tools / tool).unlink()
+    monkeypatch.setenv("PATH", str(tools))
+    result = project.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (said,) = errors(result)
+    assert tool in said
+    assert "missing" in said
+    assert "make setup" in said
+    assert not project.report.exists()
+
+
+def test_a_case_without_a_kind(project: Project) -> None:
+    project.tests(HEAD + f'@program("wake")\ndef test_x(kernel_run):\n    {CHECK}\n')
+    result = project.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (said,) = errors(result)
+    assert said.startswith("test_it.py::test_x[stock] uses a kernel but says no kind: mark it")
+    assert not project.report.exists()
+
+
+@pytest.mark.parametrize("kind", ['"mends"', '"measures"', ""])
+def test_a_case_of_no_known_kind(project: Project, kind: str) -> None:
+    project.tests(HEAD + f'@case({kind})\n@program("wake")\ndef test_x(kernel_run):\n    {CHECK}\n')
+    result = project.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (said,) = errors(result)
+    assert "kernel_case takes one of fixes, keeps, same, changes, not" in said
