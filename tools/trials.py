@@ -10,9 +10,11 @@ boots; each session draws another order of them.
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from tests.throughput.trials import TRIALS
@@ -53,9 +55,9 @@ def _differs(found: dict[str, Any]) -> bool:
 def _trials(kind: str, wanted: int, tree: str, options: list[str]) -> list[dict[str, Any]]:
     """Return the comparisons of as many sessions as it takes; each has TRIALS."""
     comparisons = []
-    for number in range(-(-wanted // TRIALS)):
+    for _ in range(-(-wanted // TRIALS)):
         began = time.monotonic()
-        report = TOP / "report/trials" / f"{kind}-{number}"
+        report = _new(kind)
         arguments = ["tests/throughput/trials.py", *options]
         verdict = judge(PATCHES / "trials" / kind, tree, report, arguments)
         if verdict["findings"] or len(verdict["cases"]) < TRIALS:
@@ -66,12 +68,18 @@ def _trials(kind: str, wanted: int, tree: str, options: list[str]) -> list[dict[
                 raise NotJudged(f"{case['name']}: {case['verdict']}, see {report}.log")
             comparisons.append(found)
             print(
-                f"{kind} {number}: {found['word']} {found['ratio']:.3f}"
+                f"{report.name}: {found['word']} {found['ratio']:.3f}"
                 f" [{found['low']:.3f}, {found['high']:.3f}], {found['pairs']} pairs",
                 flush=True,
             )
-        print(f"{kind} {number}: {time.monotonic() - began:.0f} s", flush=True)
+        print(f"{report.name}: {time.monotonic() - began:.0f} s", flush=True)
     return comparisons
+
+
+def _new(kind: str) -> Path:
+    """Return where the next session's report goes; those of earlier calls stay as they are."""
+    reports = (TOP / "report/trials" / f"{kind}-{number}" for number in itertools.count())
+    return next(report for report in reports if not report.exists())
 
 
 def _said(comparisons: list[dict[str, Any]]) -> str:
