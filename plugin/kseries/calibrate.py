@@ -14,14 +14,13 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from . import cache, neutral
-from .errors import GuestCrashed, GuestTestFailed, InfraError
+from .errors import GuestCrashed, GuestTestFailed, InfraError, UsageProblem
 from .functions import by_function, certain, student
 from .lane import Lane
 from .run import Run, good_sample, judged
 from .series import Series
 from .session import KernelSession
-from .thresholds import EXACT, WALL
-from .throughput import CONFIDENCE, Threshold, compare
+from .throughput import CONFIDENCE, EXACT, MORE, WALL, Threshold, allowed, compare
 from .verdict import PATCHED, STOCK
 from .wall import Scenario
 
@@ -154,13 +153,24 @@ def load(key: Mapping[str, str]) -> dict[str, Floor]:
     return {floor["case"]: Floor(**floor) for floor in json.loads(path.read_text())["floors"]}
 
 
+def must_not_be_finer(held: Mapping[str, Threshold], key: Mapping[str, str]) -> None:
+    """Hold the thresholds of cases against the floors known for `key`. Raises UsageProblem."""
+    floors = load(key)
+    found = [too_fine(floors.get(case), threshold) for case, threshold in held.items()]
+    if any(found):
+        raise UsageProblem("\n".join(filter(None, found)))
+
+
 def too_fine(floor: Floor | None, threshold: Threshold) -> str | None:
     """Say why a threshold is refused, or None: it must not be finer than the floor."""
-    if floor is None or floor.metric != threshold.metric or threshold.limit >= floor.floor:
+    if floor is None or floor.metric != threshold.metric:
         return None
+    if allowed(threshold.limit, threshold.worse) >= 1 + floor.floor:
+        return None
+    moved = floor.floor if threshold.worse == MORE else 1 - 1 / (1 + floor.floor)
     return (
         f"{floor.case}: a threshold of {threshold.limit * 100:.2f} % on {threshold.metric} is finer"
         f" than this measurement can be: where nothing had changed it moved by up to"
-        f" {floor.floor * 100:.2f} % ({floor.lane} lane, --kernel-calibrate). Raise the threshold,"
+        f" {moved * 100:.2f} % ({floor.lane} lane, --kernel-calibrate). Raise the threshold,"
         " or measure more variations and calibrate again."
     )

@@ -7,17 +7,17 @@ from collections.abc import Generator, Iterable, Sequence
 
 import pytest
 
+from . import marks
 from .errors import GuestTestFailed
 from .session import KEY
-from .thresholds import EXACT, WALL, Entry, lane_of, threshold_of
+from .thresholds import Entry, lane_of, threshold_of
+from .throughput import EXACT, WALL
 from .verdict import KERNELS, STOCK, Kind
 from .wall import Scenario
 
 KERNEL_FIXTURE = "kernel_image"
 SESSION_FIXTURE = "kernel_session"
 _HALF = re.compile(rf"\[({'|'.join(KERNELS)})(?=[-\]])")
-# Guest seconds that a program may take unless its mark says otherwise.
-_DEADLINE_S = 60.0
 _PARAMS = re.compile(r"\{(\w+(?:\.\w+)?)\}")
 
 
@@ -59,21 +59,21 @@ def kind_of(item: pytest.Item) -> tuple[Kind, str]:
 
     Raises UsageError for a half that has neither: a case without a kind shows nothing.
     """
-    mark = item.get_closest_marker("kernel_case")
-    if mark is None:
-        measured = item.get_closest_marker("throughput")
+    said = marks.case(item)
+    if said is None:
+        measured = marks.measurement(item)
         if measured is None:
             raise pytest.UsageError(
                 f"{item.nodeid} uses a kernel but says no kind: mark it"
                 ' @pytest.mark.kernel_case("fixes"|"keeps"|"same"|"changes", reason=...)'
             )
-        return Kind.MEASURES, str(measured.kwargs.get("reason", ""))
+        return Kind.MEASURES, measured.reason
     claims = {kind.value: kind for kind in Kind if kind is not Kind.MEASURES}
-    if not mark.args or mark.args[0] not in claims:
+    if said.kind not in claims:
         raise pytest.UsageError(
-            f"{item.nodeid}: kernel_case takes one of {', '.join(claims)}, not {mark.args}"
+            f"{item.nodeid}: kernel_case takes one of {', '.join(claims)}, not {said.kind!r}"
         )
-    return claims[mark.args[0]], str(mark.kwargs.get("reason", ""))
+    return claims[said.kind], said.reason
 
 
 def commands_of(item: pytest.Item, kernel: str | None = None) -> list[list[str]]:
@@ -81,11 +81,11 @@ def commands_of(item: pytest.Item, kernel: str | None = None) -> list[list[str]]
 
     `kernel` asks for those of the other half. Raises UsageError for a test without the mark.
     """
-    mark = item.get_closest_marker("kernel_program")
-    if mark is None or not mark.args:
+    said = marks.program(item)
+    if said is None:
         raise pytest.UsageError(f"{item.nodeid}: no @pytest.mark.kernel_program(NAME ARGS ...)")
-    argv = [_fill(word, item, kernel) for part in mark.args for word in str(part).split()]
-    return [[*argv, *more.split()] for more in mark.kwargs.get("variations", ("",))]
+    argv = [_fill(word, item, kernel) for word in said.words]
+    return [[*argv, *more.split()] for more in said.variations]
 
 
 def _fill(word: str, item: pytest.Item, kernel: str | None) -> str:
@@ -115,8 +115,8 @@ def scenario_of(item: pytest.Item, entries: Sequence[Entry]) -> Scenario:
 
 def deadline_of(item: pytest.Item) -> float:
     """Return the guest seconds that a test's program may take."""
-    mark = item.get_closest_marker("kernel_program")
-    return float(mark.kwargs.get("deadline_s", _DEADLINE_S)) if mark else _DEADLINE_S
+    said = marks.program(item)
+    return said.deadline_s if said else marks.DEADLINE_S
 
 
 class Collection:
@@ -180,8 +180,11 @@ class Collection:
         result = yield
         items[:] = _paired(items, everything)
         for item in items:
-            if is_half(item) and kernel_of(item.nodeid) == STOCK and kind_of(item)[0] is Kind.FIXES:
-                reason = kind_of(item)[1]
+            if not is_half(item) or kernel_of(item.nodeid) != STOCK:
+                continue
+            kind, reason = kind_of(item)
+            marks.program(item)  # a mark that says nothing is found before anything is built
+            if kind is Kind.FIXES:
                 item.add_marker(
                     pytest.mark.xfail(
                         strict=True,

@@ -14,7 +14,8 @@ from .run import Run, measure_program, run_program, wall_program
 from .series import Series
 from .session import KEY, KernelSession
 from .source import Source
-from .thresholds import EXACT, WALL, lane_of
+from .thresholds import lane_of
+from .throughput import EXACT, WALL
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from . import ktap
+from . import calibrate, ktap, marks
 from .baseline import Against
 from .collection import case_of, is_half, kernel_of, kind_of
 from .errors import GuestCrashed, GuestTestFailed
@@ -16,8 +16,8 @@ from .fixtures import RUN
 from .functions import FunctionCost, by_function, differences
 from .run import Run
 from .session import KEY
-from .thresholds import EXACT, WALL, lane_of, threshold_of
-from .throughput import CONFIDENCE, Comparison, Threshold, compare, smallest_seen
+from .thresholds import lane_of, threshold_of
+from .throughput import CONFIDENCE, EXACT, WALL, Comparison, Threshold, compare, smallest_seen
 from .verdict import STOCK, Half, Kind, Outcome
 from .wall import LEVEL
 
@@ -74,6 +74,7 @@ class Halves:
 def _hold(item: pytest.Item, case: str, stock: Run, run: Run) -> None:
     """Hold a measurement to its threshold, against stock and against an earlier version."""
     threshold, wall = _threshold(item), lane_of(item) == WALL
+    calibrate.must_not_be_finer({case: threshold}, item.config.stash[KEY].measured_with)
     comparison = compare(
         stock.measured(threshold.metric),
         run.measured(threshold.metric),
@@ -136,8 +137,8 @@ AGAINST: pytest.StashKey[Against | None] = pytest.StashKey()
 
 
 def _must_be_same(item: pytest.Item, stock: Run, patched: Run) -> None:
-    mark = item.get_closest_marker("kernel_case")
-    names = tuple(mark.kwargs.get("figures", ())) if mark else ()
+    said = marks.case(item)
+    names = said.figures if said else ()
     if not names:
         raise pytest.UsageError(
             f'{item.nodeid}: kernel_case("same", figures=(...)) names no figure'

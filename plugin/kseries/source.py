@@ -92,7 +92,7 @@ def _describe(root: Path) -> tuple[str, bool, str, bool | None]:
         return done.stdout.strip() if done.returncode == 0 else None
 
     commit = git("rev-parse", "--short=12", "HEAD")
-    status = git("status", "--porcelain", "--untracked-files=no")
+    status = git("status", "--porcelain")
     if commit is None or status is None:
         return name, False, "", None
     return f"{root} ({version(root)}, commit {commit})", False, "", bool(status)

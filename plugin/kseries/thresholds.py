@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from . import tomlfile
+from . import marks, tomlfile
 from .errors import UsageProblem
-from .throughput import INSTRUCTIONS_PER_PACKET, LESS, MORE, Threshold
+from .throughput import EXACT, INSTRUCTIONS_PER_PACKET, LESS, MORE, WALL, Threshold
 
-EXACT, WALL = "exact", "wall"
 # The limit's name says which way is worse.
 _LIMITS = {"max_increase": MORE, "max_decrease": LESS}
 
@@ -56,11 +55,15 @@ def _entry(path: Path, number: int, table: dict[str, Any]) -> Entry:
 
 
 def _limit(given: Mapping[str, Any]) -> tuple[float, str] | None:
-    """Return (limit, what is worse), or None unless just one is given and it is above 0."""
+    """Return (limit, what is worse), or None unless just one is given and it can be.
+
+    Above 0, and a decrease below 1: then there is nothing left.
+    """
     limits = [(given[name], worse) for name, worse in _LIMITS.items() if name in given]
     if len(limits) != 1 or not isinstance(limits[0][0], int | float) or limits[0][0] <= 0:
         return None
-    return float(limits[0][0]), limits[0][1]
+    limit, worse = limits[0]
+    return None if worse == LESS and limit >= 1 else (float(limit), worse)
 
 
 def threshold_of(item: pytest.Item, case: str, entries: Sequence[Entry]) -> Threshold:
@@ -68,28 +71,24 @@ def threshold_of(item: pytest.Item, case: str, entries: Sequence[Entry]) -> Thre
 
     Raises UsageError where neither gives a limit with a reason.
     """
-    mark = item.get_closest_marker("throughput")
-    given = mark.kwargs if mark else {}
-    metric = str(mark.args[0]) if mark and mark.args else INSTRUCTIONS_PER_PACKET
+    said = marks.measurement(item)
+    metric = said.metric if said else INSTRUCTIONS_PER_PACKET
     name = case.rpartition("::")[2]
     for entry in reversed(entries):
         if fits(entry.case, name) and entry.metric in (None, metric):
             return Threshold(metric, entry.limit, entry.reason, entry.worse)
-    limit = _limit(given)
-    if limit is None or not given.get("reason"):
+    limit = _limit(said.limits) if said else None
+    if limit is None or not said or not said.reason:
         raise pytest.UsageError(
             f"{item.nodeid}: throughput(metric, max_increase=... or max_decrease=..., reason=...)"
             " needs all three, or an entry in the file that kseries_thresholds names"
         )
-    return Threshold(metric, limit[0], str(given["reason"]), limit[1])
+    return Threshold(metric, limit[0], said.reason, limit[1])
 
 
 def lane_of(item: pytest.Item) -> str | None:
     """Return the lane that a test is measured in, "exact" or "wall"; None for no measurement."""
-    mark = item.get_closest_marker("throughput")
-    if mark is None:
-        return None
-    lane = str(mark.kwargs.get("lane", EXACT))
-    if lane not in (EXACT, WALL):
-        raise pytest.UsageError(f"{item.nodeid}: throughput(lane={lane!r}): {EXACT} or {WALL}")
-    return lane
+    said = marks.measurement(item)
+    if said is not None and said.lane not in (EXACT, WALL):
+        raise pytest.UsageError(f"{item.nodeid}: throughput(lane={said.lane!r}): {EXACT} or {WALL}")
+    return said.lane if said else None

@@ -20,13 +20,15 @@ PER_SECOND = "_per_second"
 
 
 MORE, LESS = "more", "less"
+# Where it is measured: instructions in the one, seconds in the other.
+EXACT, WALL = "exact", "wall"
 
 
 @dataclass(frozen=True)
 class Threshold:
     """What a measurement is held to: `metric` may change for the worse by `limit` (0.05: 5 %).
 
-    `worse` says which way that is: "more" of a cost, "less" of a rate.
+    `worse` says which way that is: "more" of a cost, "less" of a rate; less by 1 is nothing left.
     """
 
     metric: str
@@ -56,12 +58,17 @@ class Comparison:
     functions: list[FunctionCost] = field(default_factory=list)
 
 
+def allowed(limit: float, worse: str) -> float:
+    """Return by which factor a figure may be worse: with 0.2 it is 1.2, of a rate 1 / 0.8."""
+    return 1 + limit if worse == MORE else 1 / (1 - limit)
+
+
 def compare(
     stock: Sequence[float],
     patched: Sequence[float],
     threshold: Threshold,
     *,
-    lane: str = "exact",
+    lane: str = EXACT,
     confidence: float = CONFIDENCE,
 ) -> Comparison:
     """Compare paired samples, one of each kernel for the same variation or boot, in order.
@@ -99,14 +106,14 @@ def compare(
 
 def _word(ratio: float, low: float, high: float, limit: Threshold) -> str:
     """A change needs an interval without 1 and an estimate past the threshold."""
-    threshold = limit.limit
+    most = allowed(limit.limit, limit.worse)
     if limit.worse == LESS:
         ratio, low, high = 1 / ratio, 1 / high, 1 / low
-    if low > 1 and ratio > 1 + threshold:
+    if low > 1 and ratio > most:
         return "regressed"
-    if high < 1 and ratio < 1 / (1 + threshold):
+    if high < 1 and ratio < 1 / most:
         return "improved"
-    if low >= 1 / (1 + threshold) and high <= 1 + threshold:
+    if low >= 1 / most and high <= most:
         return "ok"
     return "inconclusive"
 

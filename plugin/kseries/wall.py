@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .guest import Guest, Ran
-from .thresholds import WALL
-from .throughput import Comparison, Threshold, compare, middle
+from .throughput import WALL, Comparison, Threshold, compare, middle
 from .verdict import KERNELS, PATCHED, STOCK
 
 # Looked at after each block from four pairs to twenty, nine times in all. Pocock (Biometrika 64,

@@ -15,7 +15,7 @@ from kseries.functions import certain
 from kseries.guest import Ran
 from kseries.progress import Silent
 from kseries.series import Patch, Series
-from kseries.throughput import Threshold, compare
+from kseries.throughput import LESS, Threshold, compare
 from kseries.tree import patched_files
 from kseries.verdict import KERNELS, PATCHED, STOCK
 
@@ -114,6 +114,13 @@ def test_less_of_a_rate_is_worse() -> None:
     assert compare([100.0] * 3, [80.0, 81.0, 79.0], COST).word == "improved"
 
 
+@pytest.mark.parametrize(("rate", "word"), [(70.1, "ok"), (69.9, "regressed")])
+def test_a_decrease_is_one_of_stock(rate: float, word: str) -> None:
+    threshold = Threshold("received_per_second", 0.3, "as measured", LESS)
+    samples = [rate - 0.01, rate, rate + 0.01]
+    assert compare([100.0] * 3, samples, threshold).word == word
+
+
 def _file(folder: Path, text: str) -> tuple[thresholds.Entry, ...]:
     path = folder / "thresholds.toml"
     path.write_text(text)
@@ -134,6 +141,7 @@ def test_a_file_of_thresholds(tmp_path: Path) -> None:
         '[[threshold]]\ncase = "a"\nreason = "b"\n',
         '[[threshold]]\ncase = "a"\nreason = "b"\nmax_increase = 0.0\n',
         '[[threshold]]\ncase = "a"\nreason = "b"\nmax_increase = 0.1\nmax_decrease = 0.1\n',
+        '[[threshold]]\ncase = "a"\nreason = "b"\nmax_decrease = 1.0\n',
         '[[threshold]]\ncase = "a"\nmax_increase = 0.1\n',
         '[[threshold]]\ncase = "a"\nreason = "b"\nmax_increase = 0.1\nlimit = 1\n',
         "x = 1\n",
@@ -156,6 +164,8 @@ def test_a_threshold_below_its_floor_is_refused() -> None:
     assert "finer" in (calibrate.too_fine(floor, COST) or "")
     assert calibrate.too_fine(floor, Threshold(COST.metric, 0.06, "r")) is None
     assert calibrate.too_fine(None, COST) is None
+    said = calibrate.too_fine(floor, Threshold(COST.metric, 0.05, "r", LESS)) or ""
+    assert f"moved by up to {(1 - 1 / (1 + floor.floor)) * 100:.2f} %" in said
 
 
 def test_floors_are_kept_by_what_they_depend_on(

@@ -8,7 +8,7 @@ import pytest
 from kseries.lane import Lane
 
 from . import fakes
-from .projects import CHECK, CONFTEST, FIXES, HEAD, KEEPS, RING, Project
+from .projects import CHECK, CONFTEST, FIXES, HEAD, KEEPS, RING, Project, errors
 
 
 def test_all_good(project: Project) -> None:
@@ -285,6 +285,38 @@ def test_a_measurement(project: Project, patched: int, word: str, ret: int) -> N
     assert case["patched"]["samples"] == [float(patched)] * 3
     assert case["comparison"]["ratio"] == pytest.approx(patched / 100)
     assert case["patched"]["lane"] == "exact"
+
+
+FLOOR = """
+def pytest_sessionstart(session):
+    from kseries import calibrate
+    floor = calibrate.Floor("test_it.py::test_cost", "first_wake", "exact", 0.3, [1.0], [])
+    patch = pytest.MonkeyPatch()
+    patch.setattr(calibrate, "load", lambda key: {floor.case: floor})
+    session.config.add_cleanup(patch.undo)
+"""
+
+
+def test_a_threshold_below_its_floor(project: Project) -> None:
+    project.pytester.makeconftest(CONFTEST.format(changes="") + FLOOR)
+    project.tests(COST.replace('"cost"', '"first_wake"').format("wake.patched"))
+    refused = "test_cost: a threshold of 25.00 % on first_wake is finer than this measurement can"
+    result = project.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert refused in "".join(errors(result))
+    # Only a worker has the tests: it refuses each as it comes to it.
+    result = project.run("-n1", apart=True)
+    assert result.ret == 1
+    (case,) = project.verdict()["cases"]
+    assert case["verdict"] == "infra"
+    assert refused in case["patched"]["message"]
+
+
+def test_no_calibration_by_several_processes(project: Project) -> None:
+    project.tests(COST.replace('"cost"', '"first_wake"').format("wake.patched"))
+    result = project.run("--kernel-calibrate", "-n1", apart=True)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "--kernel-calibrate has the machine to itself: without -n" in errors(result)
 
 
 def test_a_crash_ends_a_batch_and_not_the_measurements_after_it(project: Project) -> None:

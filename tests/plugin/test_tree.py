@@ -174,15 +174,16 @@ def test_key_is_of_the_content_alone(tmp_path: Path) -> None:
     assert _synced(one).key != _synced(two).key
 
 
-def test_a_dirty_tree_is_taken_as_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["init/main.c", "init/new.c"])
+def test_a_dirty_tree_is_taken_as_it_is(tmp_path: Path, name: str) -> None:
     root = make_tree(tmp_path / "linux", in_git=True)
     assert _source(root).dirty is False
-    write_files(root, {"init/main.c": "int dirty;\n"})
+    write_files(root, {name: "int dirty;\n"})
     before = listing(root)
     source = _source(root)
     assert source.dirty is True
     assert git(root, "rev-parse", "--short=12", "HEAD").strip() in source.name
-    assert (_synced(root).src / "init/main.c").read_text() == "int dirty;\n"
+    assert (_synced(root).src / name).read_text() == "int dirty;\n"
     assert listing(root) == before
 
 

@@ -97,10 +97,46 @@ def test_a_case_without_a_kind(project: Project) -> None:
     assert not project.report.exists()
 
 
-@pytest.mark.parametrize("kind", ['"mends"', '"measures"', ""])
+@pytest.mark.parametrize("kind", ['"mends"', '"measures"'])
 def test_a_case_of_no_known_kind(project: Project, kind: str) -> None:
     project.tests(HEAD + f'@case({kind})\n@program("wake")\ndef test_x(kernel_run):\n    {CHECK}\n')
     result = project.run()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     (said,) = errors(result)
     assert "kernel_case takes one of fixes, keeps, same, changes, not" in said
+
+
+BAD_MARKS = {
+    "kernel_case()": "missing 1 required positional argument: 'kind'",
+    'kernel_case("keeps", why="as it was")': "unexpected keyword argument 'why'",
+    "kernel_program(deadline_s=5)": "it names no program",
+    'kernel_program("wake", deadline_s="long")': "could not convert string to float: 'long'",
+    'throughput("cost", 0.1)': "takes from 0 to 1 positional arguments but 2 were given",
+    'throughput("cost", max_growth=0.1)': "unexpected keyword argument 'max_growth'",
+}
+
+
+@pytest.mark.parametrize("mark", BAD_MARKS)
+def test_a_mark_with_other_arguments_than_it_takes(project: Project, mark: str) -> None:
+    kind = "" if "_case" in mark or "throughput" in mark else '@case("keeps")\n'
+    project.tests(HEAD + f"{kind}@pytest.mark.{mark}\ndef test_x(kernel_run):\n    {CHECK}\n")
+    result = project.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (said,) = errors(result)
+    name = mark.partition("(")[0]
+    assert said.startswith(f"test_it.py::test_x[stock]: @pytest.mark.{name}: ")
+    assert BAD_MARKS[mark] in said
+    assert "; it takes (" in said
+    assert not project.report.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ['"keeps", reason="as it was"', '"keeps", "as it was"', 'kind="keeps", reason="as it was"'],
+)
+def test_a_mark_takes_its_arguments_as_a_function_does(project: Project, arguments: str) -> None:
+    text = f'@case({arguments})\n@program("wake.patched")\ndef test_x(kernel_run):\n    {CHECK}\n'
+    project.tests(HEAD + text)
+    assert project.run().ret == 0
+    (case,) = project.verdict()["cases"]
+    assert (case["kind"], case["reason"], case["verdict"]) == ("keeps", "as it was", "kept")

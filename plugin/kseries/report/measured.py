@@ -7,8 +7,14 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from ..rows import SEPARATOR, Row, Table
-from ..thresholds import EXACT, WALL
-from ..throughput import INSTRUCTIONS_PER_PACKET, PER_SECOND, Comparison, smallest_seen
+from ..throughput import (
+    EXACT,
+    INSTRUCTIONS_PER_PACKET,
+    PER_SECOND,
+    WALL,
+    Comparison,
+    smallest_seen,
+)
 from ..verdict import PATCHED, STOCK, Case, Verdict
 from . import table as cases_table
 

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import cache
 from ..rows import Panel, Plot, X
-from ..thresholds import EXACT
-from ..throughput import Comparison
+from ..throughput import EXACT, Comparison, allowed
 from ..verdict import PATCHED, STOCK, Case, Verdict
 from . import measured
 from . import table as cases_table
@@ -120,15 +119,15 @@ def _pairs(case: Case, comparison: Comparison) -> Callable[[], Figure]:
 
 
 def _ratios(axes: Axes, ratios: Sequence[float], comparison: Comparison) -> None:
-    allowed = 1 + comparison.threshold
-    wide = _is_wide([*ratios, comparison.low, comparison.high, 1 / allowed, allowed])
+    most = allowed(comparison.threshold, comparison.worse)
+    wide = _is_wide([*ratios, comparison.low, comparison.high, 1 / most, most])
 
     def at(ratio: float) -> float:
         return ratio if wide else (ratio - 1) * 100
 
     axes.axvspan(
-        at(1 / allowed),
-        at(allowed),
+        at(1 / most),
+        at(most),
         facecolor="0.95",
         edgecolor="0.75",
         hatch="//",
