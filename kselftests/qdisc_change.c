@@ -5,9 +5,9 @@
  * To one that holds frames: the core throws away what the old one held. What is
  * sent then waits in the new one, and comes out when the ring is read. To
  * noqueue, which has no place for frames: with the queue stopped they are
- * refused with ENETDOWN (--kernel patched), until the reader has made room;
- * stock never stops it, and the driver drops them (--kernel stock). From then
- * on a full ring drops in both.
+ * refused with ENETDOWN (--kernel patched), until the reader has made room, or
+ * with --room grow a longer ring has; stock never stops it, and the driver drops
+ * them (--kernel stock). From then on a full ring drops in both.
  */
 #include <errno.h>
 #include <string.h>
@@ -34,11 +34,16 @@ enum kernel { KERNEL_STOCK, KERNEL_PATCHED };
 
 static const char * const kernels[] = { "stock", "patched", NULL };
 
+enum room { ROOM_READ, ROOM_GROW };
+
+static const char * const rooms[] = { "read", "grow", NULL };
+
 struct change {
 	struct run run;
 	const char *from;
 	const char *to;
 	enum kernel kernel;
+	enum room room;
 	struct kmsg kmsg;
 	struct listener l;
 	struct tally tap;	/* at the packet tap */
@@ -180,16 +185,24 @@ static bool takes(struct change *ch, unsigned int least, unsigned int most)
 	return false;
 }
 
-static void to_noqueue(struct change *ch)
+/* Nobody reads: the new ring is twice as long, and has the frames of the old. */
+static void grows(struct change *ch)
 {
-	unsigned int len = ch->run.sc.len, batch = ring_batch(len), i;
-	bool refused;
-	u64 before;
+	unsigned int more = ch->run.sc.len;
 
-	ktap_plan(7);
-	fill(ch);
-	change(ch);
-	refused = refuses(ch, 3);
+	ktap_ok(refuses(ch, 3), "over a full ring %s",
+		ch->kernel == KERNEL_STOCK ? "dropped" : "ENETDOWN");
+	ch->run.sc.len += more;
+	netdev_txqueuelen(DEV, ch->run.sc.len);
+	ktap_ok(takes(ch, more, more),
+		"%u slots more, %u frames taken, the rest dropped", more, more);
+}
+
+static void is_read(struct change *ch)
+{
+	unsigned int batch = ring_batch(ch->run.sc.len), i;
+	bool refused = refuses(ch, 3);
+
 	for (i = 1; i < batch && refused; i++)
 		refused = reader_take(&ch->run.r, 1) == 1 && refuses(ch, 1);
 	ktap_ok(refused, "%s over a full ring", ch->kernel == KERNEL_STOCK ?
@@ -198,6 +211,21 @@ static void to_noqueue(struct change *ch)
 	ktap_ok(takes(ch, batch, batch),
 		"%u slots read, %u frames taken, the rest dropped", batch,
 		batch);
+}
+
+static void to_noqueue(struct change *ch)
+{
+	unsigned int len;
+	u64 before;
+
+	ktap_plan(7);
+	fill(ch);
+	change(ch);
+	if (ch->room == ROOM_GROW)
+		grows(ch);
+	else
+		is_read(ch);
+	len = ch->run.sc.len;
 	drained(ch, len);
 	before = ch->run.out.frames;
 	ktap_ok(takes(ch, ring_room(len), len),
@@ -213,6 +241,8 @@ int main(int argc, char **argv)
 		.to = qdisc_kinds[choice_take(&argc, argv, "to", qdisc_kinds, 0)],
 		.kernel = (enum kernel)choice_take(&argc, argv, "kernel",
 						   kernels, KERNEL_PATCHED),
+		.room = (enum room)choice_take(&argc, argv, "room", rooms,
+					       ROOM_READ),
 	};
 	struct scenario *sc = &ch.run.sc;
 
@@ -223,6 +253,8 @@ int main(int argc, char **argv)
 		ktap_bail("qdisc_change takes tun or tap, a length above 0, no vhost");
 	if (!qdisc_holds(ch.from) && !qdisc_holds(ch.to))
 		ktap_bail("from noqueue to noqueue nothing changes");
+	if (ch.room == ROOM_GROW && qdisc_holds(ch.to))
+		ktap_bail("room is made by a read, but for noqueue");
 	sc->multi_queue = !strcmp(ch.to, "mq");
 	kmsg_open(&ch.kmsg, COMPLAINT);
 	netns_enter();

@@ -23,8 +23,6 @@
 #include "stall.h"
 
 #define PORTS FLOWS_MAX
-#define FULL 0
-#define READ 1
 
 enum doing {
 	DO_GROW, DO_SHRINK, DO_ZERO, DO_LINK, DO_CARRIER, DO_QDISC, DO_MOVE,
@@ -39,10 +37,21 @@ static const char * const doings[] = {
 struct busy {
 	struct change ch;
 	enum doing doing;
+	unsigned int full;	/* the one of the two queues; the other is read */
 	bool stuck;
 	struct drain drain;
 	struct flows out;	/* what the thread reads */
 };
+
+static int *full_fd(struct busy *bu)
+{
+	return &bu->ch.bench.fd[bu->full];
+}
+
+static int *read_fd(struct busy *bu)
+{
+	return &bu->ch.bench.fd[!bu->full];
+}
 
 static void nap(void)
 {
@@ -52,7 +61,7 @@ static void nap(void)
 }
 
 /* Which queue a frame of this port comes out of; nothing else is on its way. */
-static int queue_of(struct busy *bu, u16 port)
+static unsigned int queue_of(struct busy *bu, u16 port)
 {
 	struct bench *b = &bu->ch.bench;
 	struct pollfd pfd[2] = {
@@ -60,7 +69,7 @@ static int queue_of(struct busy *bu, u16 port)
 		{ .fd = b->fd[1], .events = POLLIN },
 	};
 	char buf[FRAME_MAX];
-	int i;
+	unsigned int i;
 
 	bu->ch.sender.frame.port = port;
 	if (sender_send(&bu->ch.sender) != SEND_OK ||
@@ -73,14 +82,14 @@ static int queue_of(struct busy *bu, u16 port)
 	return i;
 }
 
-static u16 port_of(struct busy *bu, int queue)
+static u16 port_of(struct busy *bu, unsigned int queue)
 {
 	u16 port;
 
 	for (port = FLOWS_PORT; port < FLOWS_PORT + PORTS; port++)
 		if (queue_of(bu, port) == queue)
 			return port;
-	ktap_bail("no port leads to queue %d", queue);
+	ktap_bail("no port leads to queue %u", queue);
 }
 
 static u64 read_by_thread(const struct busy *bu)
@@ -99,7 +108,7 @@ static void start_reader(struct busy *bu, u16 port)
 		    bu->ch.bench.cookie);
 	bu->drain = (struct drain) {
 		.kind = READER_READ,
-		.fd = bu->ch.bench.fd[READ],
+		.fd = *read_fd(bu),
 		.cpu = cpu[n - 1],
 		.len = bu->ch.sc.len,
 		.calm = true,
@@ -115,23 +124,24 @@ static void start_reader(struct busy *bu, u16 port)
 		ktap_bail("the reader does not read to begin with");
 }
 
-static void detach(struct busy *bu, unsigned int queue)
+/*
+ * What was sent to the full queue goes to the thread's now, and nobody else
+ * reads: it must, before anything else happens.
+ */
+static void without_full(struct busy *bu)
 {
-	tuntap_queue(bu->ch.bench.fd[queue], false);
-	/* What was sent to it goes to the thread's queue, and nobody else reads. */
-	if (queue == FULL && !feeder_ends(&bu->ch.feeder, bu->ch.sc.stall_ms))
+	if (!feeder_ends(&bu->ch.feeder, bu->ch.sc.stall_ms))
 		bu->stuck = true;
-	tuntap_queue(bu->ch.bench.fd[queue], true);
 }
 
 static void reopen(struct busy *bu)
 {
 	const struct scenario *sc = &bu->ch.sc;
-	struct bench *b = &bu->ch.bench;
 
-	close(b->fd[FULL]);
-	b->fd[FULL] = tuntap_open(b->dev, IFF_MULTI_QUEUE |
-				  (sc->dev == DEV_TUN ? IFF_TUN : IFF_TAP));
+	close(*full_fd(bu));
+	without_full(bu);
+	*full_fd(bu) = tuntap_open(bu->ch.bench.dev, IFF_MULTI_QUEUE |
+				   (sc->dev == DEV_TUN ? IFF_TUN : IFF_TAP));
 }
 
 static void act(struct busy *bu)
@@ -145,10 +155,13 @@ static void act(struct busy *bu)
 
 	switch (bu->doing) {
 	case DO_DETACH_FULL:
-		detach(bu, FULL);
+		tuntap_queue(*full_fd(bu), false);
+		without_full(bu);
+		tuntap_queue(*full_fd(bu), true);
 		break;
 	case DO_DETACH_READ:
-		detach(bu, READ);
+		tuntap_queue(*read_fd(bu), false);
+		tuntap_queue(*read_fd(bu), true);
 		break;
 	case DO_REOPEN_FULL:
 		reopen(bu);
@@ -223,7 +236,7 @@ static void goes_on(struct busy *bu)
 	struct change *ch = &bu->ch;
 	u64 by_thread;
 
-	reader_open(&ch->reader, READER_POLL, ch->bench.fd[FULL], &ch->tally,
+	reader_open(&ch->reader, READER_POLL, *full_fd(bu), &ch->tally,
 		    ch->sc.stall_ms);
 	ktap_ok(change_release(ch) && !bu->stuck, "the sender goes on");
 	/* Of what it sent, the thread's queue may have been given some. */
@@ -268,7 +281,7 @@ static void deleted(struct busy *bu)
 		ktap_diag("%s, error %d", bu->drain.ended ? "ended" : "still there",
 			  bu->drain.error);
 	drain_end(&bu->drain);
-	ktap_ok(read(ch->bench.fd[FULL], buf, sizeof(buf)) < 0 && errno == EBADFD,
+	ktap_ok(read(*full_fd(bu), buf, sizeof(buf)) < 0 && errno == EBADFD,
 		"a read of the other queue fails with EBADFD");
 }
 
@@ -279,11 +292,14 @@ int main(int argc, char **argv)
 						 DO_GROW),
 	};
 	struct change *ch = &bu.ch;
+	const struct scenario_option options[] = {
+		{ "full", &bu.full, "the queue that is full, 0 or 1 (0)" },
+	};
 	u16 read_port;
 
-	scenario_parse(&ch->sc, argc, argv, NULL, 0);
-	if (!scenario_owns_queue(&ch->sc) || !ch->sc.len)
-		ktap_bail("reconfigure_busy takes tun or tap and a length above 0");
+	scenario_parse(&ch->sc, argc, argv, options, ARRAY_SIZE(options));
+	if (!scenario_owns_queue(&ch->sc) || !ch->sc.len || bu.full > 1)
+		ktap_bail("reconfigure_busy takes tun or tap, a length above 0, two queues");
 	ktap_plan(4);
 	ch->sc.queues = 2;
 	ch->len = ch->sc.len;
@@ -293,8 +309,8 @@ int main(int argc, char **argv)
 	bench_sender(&ch->bench, &ch->sc, &ch->sender, false);
 	tally_start(&ch->tally, scenario_ether(&ch->sc), ch->bench.cookie);
 	drops_start(NULL);
-	read_port = port_of(&bu, READ);
-	ch->port = port_of(&bu, FULL);
+	read_port = port_of(&bu, !bu.full);
+	ch->port = port_of(&bu, bu.full);
 	start_reader(&bu, read_port);
 	ch->sender.frame.port = ch->port;
 	change_fill(ch);

@@ -177,12 +177,22 @@ struct vhost *vhost_open_vnet(unsigned int size)
 	return open_with(0, size);
 }
 
-static void set_backend(struct vhost *v, int fd)
+int vhost_try_attach(struct vhost *v, int fd)
 {
 	struct vhost_vring_file file = { RX_RING, fd };
 
-	command(v, VHOST_NET_SET_BACKEND, &file, "VHOST_NET_SET_BACKEND");
+	if (ioctl(v->fd, VHOST_NET_SET_BACKEND, &file))
+		return errno;
 	v->attached = fd >= 0;
+	return 0;
+}
+
+static void set_backend(struct vhost *v, int fd)
+{
+	int err = vhost_try_attach(v, fd);
+
+	if (err)
+		ktap_bail("VHOST_NET_SET_BACKEND: %s", strerror(err));
 }
 
 void vhost_attach(struct vhost *v, int tap_fd)

@@ -24,6 +24,8 @@ struct vhost *vhost_open_size(unsigned int size);
 struct vhost *vhost_open_vnet(unsigned int size);
 /* @tap_fd: the queue to receive from. Attached, vhost takes a first batch. */
 void vhost_attach(struct vhost *v, int tap_fd);
+/* The same where it may be refused: 0, or an errno, and all is as before. */
+int vhost_try_attach(struct vhost *v, int fd);
 /* Back to the ring goes what was taken and not yet delivered. */
 void vhost_detach(struct vhost *v);
 /*

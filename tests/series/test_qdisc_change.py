@@ -49,6 +49,18 @@ def kind_of(point: Point) -> pytest.MarkDecorator:
     return pytest.mark.kernel_case("fixes", reason="the driver drops what the ring cannot hold")
 
 
+@pytest.mark.kernel_case(
+    "changes", reason="noqueue over a queue that is stopped: ENETDOWN until there is room"
+)
+@pytest.mark.kernel_program(
+    "qdisc_change --kernel {kernel} --dev {dev} --len {length} --qdisc {old} --to noqueue"
+    " --room grow"
+)
+@pytest.mark.scenarios(dev=DEVICES, old=few(HOLDING, "fq_codel", "mq"), length=(2, 16, 64))
+def test_noqueue_with_a_longer_ring(kernel_run: Run, dev: str, old: str, length: int) -> None:
+    kernel_run.check()
+
+
 # vhost-net reads a batch at a time, which cannot tell when it is that frames are taken again.
 @pytest.mark.scenarios(
     kind=kind_of,

@@ -58,7 +58,7 @@ def test_vhost_release(kernel_run: Run, dev: str, qdisc: str, length: int, offer
 
 @pytest.mark.kernel_case("keeps", reason="who sleeps is woken, or told that the device is gone")
 @pytest.mark.kernel_program(
-    "reconfigure_busy --dev {dev} --qdisc {qdisc} --len {length} --action {action}"
+    "reconfigure_busy --dev {dev} --qdisc {qdisc} --len {length} --action {action} --full {full}"
 )
 @pytest.mark.scenarios(
     crossed=("length", "action"),
@@ -69,8 +69,11 @@ def test_vhost_release(kernel_run: Run, dev: str, qdisc: str, length: int, offer
         *("grow", "shrink", "zero", "link", "carrier", "qdisc_replace", "move"),
         *("detach_full", "detach_read", "reopen_full", "delete"),
     ),
+    full=(0, 1),
 )
-def test_reconfigure_busy(kernel_run: Run, dev: str, qdisc: str, length: int, action: str) -> None:
+def test_reconfigure_busy(
+    kernel_run: Run, dev: str, qdisc: str, length: int, action: str, full: int
+) -> None:
     kernel_run.check()
     must_wait(kernel_run, "sender_sleeps")
 

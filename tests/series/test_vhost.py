@@ -55,3 +55,35 @@ def test_vhost_comes_and_goes(
 def test_vhost_gives_back_room(kernel_run: Run, dev: str) -> None:
     kernel_run.check()
     must_wait(kernel_run, "backlog_before")
+
+
+# What the others' rings must be spared shows only where the served one is not the first.
+@pytest.mark.kernel_case("fixes", reason="a ring that what was given back fills up drops the next")
+@pytest.mark.kernel_program(
+    "vhost_queues --dev {dev} --queues {queues} --served {served} --len {length}"
+)
+@pytest.mark.scenarios(dev=DEVICES, queues=(2, 4), served=(0, 1), length=(1, 16, 64))
+def test_vhost_serves_one_of_several(
+    kernel_run: Run, dev: str, queues: int, served: int, length: int
+) -> None:
+    kernel_run.check()
+
+
+@pytest.mark.kernel_case("keeps", reason="a backend that is refused changes nothing")
+@pytest.mark.kernel_program(
+    "vhost_backend --part refused --dev {dev} --qdisc {qdisc} --len {length}"
+)
+@pytest.mark.scenarios(
+    dev=(*DEVICES, "macvtap", "ipvtap"), qdisc=few(QDISCS, "fq_codel", "noqueue"), length=(2, 64)
+)
+def test_vhost_refuses(kernel_run: Run, dev: str, qdisc: str, length: int) -> None:
+    kernel_run.check()
+
+
+@pytest.mark.kernel_case("keeps", reason="what is given back to a deleted device is freed")
+@pytest.mark.kernel_program(
+    "vhost_backend --part deleted --dev {dev} --qdisc {qdisc} --len {length}"
+)
+@pytest.mark.scenarios(dev=DEVICES, qdisc=few(QDISCS, "fq_codel", "noqueue"), length=(2, 64))
+def test_vhost_outlives_the_device(kernel_run: Run, dev: str, qdisc: str, length: int) -> None:
+    kernel_run.check()

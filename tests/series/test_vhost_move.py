@@ -26,6 +26,23 @@ def test_vhost_move(
     kernel_run.check()
 
 
+@pytest.mark.kernel_case("keeps", reason="what finds no slot is destroyed, one by one")
+@pytest.mark.kernel_program(
+    "vhost_move --dev {dev} --to {to} --qdisc {qdisc} --len {length} --refill 1"
+)
+@pytest.mark.scenarios(
+    crossed=("dev", "to"),
+    dev=DEVICES,
+    to=(*DEVICES, "macvtap", "ipvtap"),
+    qdisc=("fq_codel", "noqueue"),
+    length=(16, 64, 500),
+)
+def test_vhost_move_from_a_full_ring(
+    kernel_run: Run, dev: str, to: str, qdisc: str, length: int
+) -> None:
+    kernel_run.check()
+
+
 @pytest.mark.kernel_case("fixes", reason="a ring that was filled while detached is full as well")
 @pytest.mark.kernel_program("vhost_move --how requeue --dev {dev} --qdisc {qdisc} --len {length}")
 @pytest.mark.scenarios(dev=DEVICES, qdisc=("fq_codel", "fq"), length=(2, 16, 64))
