@@ -14,7 +14,15 @@ from .matrix import Graded
 
 PROGRAMS = sorted(path.stem for path in (Path(__file__).parents[2] / "kselftests").glob("*.c"))
 # Those whose defaults are not those of all.
-OWN = ("left_full", "macvtap_files", "multi_queue", "stale_index", "vhost_backend", "vhost_queues")
+OWN = (
+    "detach_race",
+    "left_full",
+    "macvtap_files",
+    "multi_queue",
+    "stale_index",
+    "vhost_backend",
+    "vhost_queues",
+)
 
 
 @pytest.mark.kernel_case("changes", reason="good on patched; what stock says is up to the program")

@@ -1,4 +1,4 @@
-"""The ring may be replaced at any time: no look at the old one, no stall, no frame unaccounted."""
+"""The ring may be replaced, or lose its queue, at any time: no look at the old one, no stall."""
 
 from __future__ import annotations
 
@@ -17,4 +17,12 @@ from kseries.run import Run
     length=(2, 16),
 )
 def test_resize_race(kernel_run: Run, dev: str, reader: str, qdisc: str, length: int) -> None:
+    kernel_run.check()
+
+
+# A sender leaves such a ring full with each frame, also one that has just lost its queue.
+@pytest.mark.kernel_case("keeps", reason="who is in the driver with a frame stops nobody else")
+@pytest.mark.kernel_program("detach_race --dev {dev} --qdisc {qdisc} --len {length}")
+@pytest.mark.scenarios(dev=("tun", "tap"), qdisc=("fq_codel", "pfifo_fast", "mq"), length=(1, 2))
+def test_detach_race(kernel_run: Run, dev: str, qdisc: str, length: int) -> None:
     kernel_run.check()
