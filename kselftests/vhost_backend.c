@@ -37,7 +37,7 @@ static void held(struct test *t)
 		ktap_bail("vhost gets none");
 }
 
-static void refused(struct test *t)
+static void check_refused(struct test *t)
 {
 	struct run *x = &t->x;
 	unsigned int i, n, got, room = ring_room(x->sc.len), want;
@@ -64,7 +64,7 @@ static void refused(struct test *t)
 	close(bare);
 }
 
-static void deleted(struct test *t)
+static void check_deleted(struct test *t)
 {
 	struct run *x = &t->x;
 	u64 since, ms, freed;
@@ -108,9 +108,9 @@ int main(int argc, char **argv)
 	run_open(&t.x, "backend0");
 	reader_open(&t.vhost, READER_VHOST, t.x.b.fd[0], &t.x.out, sc->stall_ms);
 	if (part == PART_REFUSED)
-		refused(&t);
+		check_refused(&t);
 	else
-		deleted(&t);
+		check_deleted(&t);
 	reader_close(&t.vhost);
 	run_close(&t.x);
 	drops_stop();
