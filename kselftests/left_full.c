@@ -22,15 +22,17 @@ enum how {
 	HOW_GIVEN_BACK,	/* by vhost-net */
 	HOW_ATTACH,	/* a file whose ring was filled while it had no queue */
 	HOW_OPEN,	/* a second file opens the device */
+	HOW_DETACH,	/* the first queue goes, the full one has its number then */
 };
 
 static const char * const hows[] = {
-	"link", "shrink", "given_back", "attach", "open", NULL
+	"link", "shrink", "given_back", "attach", "open", "detach", NULL
 };
 
 struct test {
 	struct run x;
 	enum how how;
+	unsigned int queue;	/* of one or two, the one that is full */
 	unsigned int len;	/* the ring's, in the end */
 	struct reader vhost;
 	struct listener tap;
@@ -49,11 +51,20 @@ static void test_open(struct test *t)
 		sc->queues = 2;
 	}
 	sc->multi_queue = t->how == HOW_OPEN;
+	if (t->queue)
+		sc->queues = 2;
 	netns_enter();
 	drops_start("FULL_RING");
 	run_open(&t->x, "full0");
 	if (t->how == HOW_ATTACH)
 		tuntap_queue(t->x.b.fd[1], false);
+	if (t->queue) {
+		bpf_steer_by_port(t->x.b.fd[0], scenario_ether(sc),
+				  t->x.s.frame.port - 1);
+		reader_close(&t->x.r);
+		reader_open(&t->x.r, sc->reader, t->x.b.fd[1], &t->x.out,
+			    sc->stall_ms);
+	}
 	reader_open(&t->vhost, READER_VHOST, t->x.b.fd[0], &t->x.out,
 		    sc->stall_ms);
 }
@@ -100,6 +111,10 @@ static void leave_full(struct test *t)
 		run_send(x, t->len);
 		x->b.fd[x->b.n_fds++] =
 			tuntap_open(x->b.dev, tuntap_flags(x->b.fd[0]));
+		break;
+	case HOW_DETACH:
+		run_send(x, t->len);
+		tuntap_queue(x->b.fd[0], false);
 		break;
 	}
 	if (!probe_running(x->b.dev, true, x->sc.stall_ms))
@@ -148,10 +163,18 @@ int main(int argc, char **argv)
 		.how = (enum how)choice_take(&argc, argv, "how", hows, HOW_LINK),
 	};
 
+	const struct scenario_option extra[] = {
+		{ "queue", &t.queue, "1: the second of two (0; link, shrink, detach)" },
+	};
+
 	scenario_defaults(&t.x.sc);
 	t.x.sc.len = 16;
-	scenario_options(&t.x.sc, argc, argv, NULL, 0);
+	scenario_options(&t.x.sc, argc, argv, extra, ARRAY_SIZE(extra));
 	scenario_need_one_queue(&t.x.sc);
+	if (t.queue > 1 || (t.how == HOW_DETACH) > t.queue ||
+	    (t.queue && t.how != HOW_LINK && t.how != HOW_SHRINK &&
+	     t.how != HOW_DETACH))
+		ktap_bail("two queues: link, shrink, detach, and detach only so");
 	if (!run_has_backlog(&t.x) || !t.x.sc.len || t.x.sc.len >= VHOST_BATCH)
 		ktap_bail("left_full takes tun or tap, a length of 1 to %d, a qdisc",
 			  VHOST_BATCH - 1);

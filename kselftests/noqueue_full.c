@@ -14,9 +14,11 @@
 
 #define EXTRA 5
 
-enum action { ACTION_SHRINK, ACTION_LINK, ACTION_CARRIER };
+enum action { ACTION_SHRINK, ACTION_LINK, ACTION_CARRIER, ACTION_GIVEN_BACK };
 
-static const char * const actions[] = { "shrink", "link", "carrier", NULL };
+static const char * const actions[] = {
+	"shrink", "link", "carrier", "given_back", NULL
+};
 
 static void set_carrier(struct run *x, bool on)
 {
@@ -24,6 +26,19 @@ static void set_carrier(struct run *x, bool on)
 	if (!probe_running(x->b.dev, on, x->sc.stall_ms))
 		ktap_bail("the carrier of %s does not go %s", x->b.dev,
 			  on ? "on" : "off");
+}
+
+/* vhost gets a frame, another comes, and what vhost held fills the ring again. */
+static void give_back(struct run *x)
+{
+	struct reader vhost;
+
+	reader_open(&vhost, READER_VHOST, x->b.fd[0], &x->out, x->sc.stall_ms);
+	reader_start(&vhost);
+	if (reader_take(&vhost, 1) != 1 || sender_send(&x->s) != SEND_OK)
+		ktap_bail("vhost does not make room");
+	vhost_detach(vhost.vhost);
+	reader_close(&vhost);
 }
 
 /* Returns how many of the frames in the ring are left. */
@@ -45,6 +60,9 @@ static unsigned int change(struct run *x, enum action what, unsigned int kept)
 		netdev_txqueuelen(x->b.dev, kept);
 		set_carrier(x, true);
 		break;
+	case ACTION_GIVEN_BACK:
+		give_back(x);
+		break;
 	}
 	return kept;
 }
@@ -64,12 +82,14 @@ int main(int argc, char **argv)
 {
 	enum action action = (enum action)choice_take(&argc, argv, "action",
 						      actions, ACTION_SHRINK);
-	unsigned int kept, got, fresh;
+	unsigned int kept, got, fresh, before;
 	struct run x;
 
 	scenario_parse(&x.sc, argc, argv, NULL, 0);
 	if (!scenario_owns_queue(&x.sc) || x.sc.len < 2)
 		ktap_bail("tun and tap only, and a ring that can become shorter");
+	if (action == ACTION_GIVEN_BACK && x.sc.len > VHOST_BATCH)
+		ktap_bail("vhost holds no more than %d frames", VHOST_BATCH);
 	x.sc.qdisc = "noqueue";
 	ktap_plan(6);
 	netns_enter();
@@ -79,6 +99,7 @@ int main(int argc, char **argv)
 	kept = sender_send_many(&x.s, x.sc.len);
 	ktap_ok(kept == x.sc.len, "the ring holds %u of %u", kept, x.sc.len);
 	kept = change(&x, action, kept);
+	before = (unsigned int)x.out.frames;
 	check_refuses(&x);
 	reader_start(&x.r);
 	got = reader_take(&x.r, kept);
@@ -86,7 +107,8 @@ int main(int argc, char **argv)
 	fresh = sender_send_many(&x.s, 1);
 	got = reader_take(&x.r, fresh);
 	ktap_ok(fresh == 1 && got == 1, "fresh frames flow");
-	ktap_ok(!x.out.repeated && x.out.frames == kept + 1, "each of them once");
+	ktap_ok(!x.out.repeated && x.out.frames == before + kept + 1,
+		"each of them once");
 
 	run_close(&x);
 	drops_stop();

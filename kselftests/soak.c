@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bpf.h"
 #include "drain.h"
 #include "drops.h"
 #include "flows.h"
@@ -29,7 +30,7 @@
 
 #define MONITOR_NS 2000000L
 #define COLLECT_TICKS 50
-#define PROBE_PORT (FLOWS_PORT - 1)
+#define READERS_MAX 2
 
 struct soak {
 	struct scenario sc;
@@ -40,8 +41,10 @@ struct soak {
 	unsigned int listen;
 	unsigned int jitter;
 	unsigned int trap;
+	unsigned int readers;
+	unsigned int queue;
 	u64 slots;		/* where the ring's are */
-	struct flows out;	/* what the reader got */
+	struct flows out[READERS_MAX];	/* what each reader got */
 	struct flows seen;	/* what a packet tap saw */
 	struct listener listener;
 	u64 send_until;
@@ -61,10 +64,15 @@ struct sending {
 	int cpu;
 };
 
+static u64 delivered(const struct soak *so)
+{
+	return shared_get(so->out[0].frames) + shared_get(so->out[1].frames);
+}
+
 static u64 outstanding(struct soak *so)
 {
 	/* In this order: what is delivered was accepted before. */
-	u64 out = shared_get(so->out.frames);
+	u64 out = delivered(so);
 	u64 in = shared_get(so->accepted);
 
 	return in > out ? in - out : 0;
@@ -181,7 +189,8 @@ static bool probe_refused(struct soak *so)
 	bool refused;
 
 	bench_sender(&so->bench, &so->sc, &s, true);
-	s.frame.port = PROBE_PORT;
+	/* No flow's, and of the same queue. */
+	s.frame.port = so->queue ? FLOWS_PORT + 2 : FLOWS_PORT - 1;
 	refused = sender_send(&s) == SEND_NOBUFS && tx_dropped(so) == before;
 	sender_close(&s);
 	return refused;
@@ -207,15 +216,15 @@ static bool monitor(struct soak *so)
 		dropped = holds ? tx_dropped(so) : 0;
 		if (dropped)
 			shared_set(so->lossy, true);
-		out = shared_get(so->out.frames) + dropped;
+		out = delivered(so) + dropped;
 		done = !shared_get(so->sending) && shared_get(so->accepted) == out;
-		stall_note(&st, shared_get(so->out.frames) + shared_get(so->accepted) + done);
+		stall_note(&st, delivered(so) + shared_get(so->accepted) + done);
 	}
 	if (done)
 		return true;
 	qdisc_read(so->bench.dev, &qd);
 	ktap_diag("stalled: backlog %u, delivered %llu of %llu, %u senders not done, queue %s",
-		  qd.qlen, (unsigned long long)shared_get(so->out.frames),
+		  qd.qlen, (unsigned long long)delivered(so),
 		  (unsigned long long)shared_get(so->accepted), shared_get(so->sending),
 		  probe_refused(so) ? "stopped" : "running");
 	return false;
@@ -223,14 +232,15 @@ static bool monitor(struct soak *so)
 
 static void report(struct soak *so, bool flowed, u64 drops, u64 us)
 {
-	u64 lost = tx_dropped(so), twice = flows_repeated(&so->out);
+	u64 lost = tx_dropped(so), stray = so->out[0].stray + so->out[1].stray;
+	u64 twice = flows_repeated(&so->out[0]) + flows_repeated(&so->out[1]);
 	u64 seen_twice = flows_repeated(&so->seen);
 	bool holds = qdisc_holds(so->sc.qdisc), stopped = probe_refused(so);
 	struct qdisc_stats qd;
 
 	qdisc_read(so->bench.dev, &qd);
 	ktap_figure("accepted", (long long)so->accepted, "frames");
-	ktap_figure("delivered", (long long)so->out.frames, "frames");
+	ktap_figure("delivered", (long long)delivered(so), "frames");
 	ktap_figure("driver_drops", (long long)drops, "frames");
 	ktap_figure("tx_dropped", (long long)lost, "frames");
 	ktap_figure("requeues", qd.requeues, NULL);
@@ -239,7 +249,7 @@ static void report(struct soak *so, bool flowed, u64 drops, u64 us)
 	ktap_figure("elapsed_us", (long long)us, "us");
 
 	ktap_ok(flowed, "no stall: every frame came out or was dropped");
-	ktap_ok(!twice && !so->out.stray, "each sender's frames once, in order");
+	ktap_ok(!twice && !stray, "each sender's frames once, in order");
 	if (holds)
 		ktap_ok(!drops && !lost, "the driver dropped nothing");
 	else
@@ -277,37 +287,47 @@ static void start_senders(struct soak *so, struct sending *se, const int *cpu,
 	}
 }
 
+/* The first has the last CPU; of one file, and each frame is one reader's. */
+static void start_reader(struct soak *so, struct drain *dr, unsigned int nr,
+			 const int *cpu, unsigned int n)
+{
+	*dr = (struct drain) {
+		.kind = so->sc.reader,
+		.fd = so->bench.fd[so->queue],
+		.cpu = cpu[n - 1 - nr % n],
+		.len = so->sc.len,
+		.rnd = rnd_start(so->sc.seed, nr ? FLOWS_MAX + nr : 0),
+		.out = &so->out[nr],
+		.sent = &so->accepted,
+	};
+	drain_start(dr);
+}
+
 static void soak(struct soak *so)
 {
 	struct sending se[FLOWS_MAX] = {};
 	int cpu[CPU_SETSIZE];
 	unsigned int i, n = cpus_allowed(cpu, CPU_SETSIZE);
-	struct drain reader = {
-		.kind = so->sc.reader,
-		.fd = so->bench.fd[0],
-		.cpu = cpu[n - 1],
-		.len = so->sc.len,
-		.rnd = rnd_start(so->sc.seed, 0),
-		.out = &so->out,
-		.sent = &so->accepted,
-	};
+	struct drain reader[READERS_MAX];
 	u64 start, end;
 	bool flowed;
 
-	ktap_diag("reader on CPU %d, %u senders on %u others, seed %u",
-		  reader.cpu, so->senders, n - 1, so->sc.seed);
+	ktap_diag("%u senders, the (first) reader on CPU %d, seed %u",
+		  so->senders, cpu[n - 1], so->sc.seed);
 	drops_start("FULL_RING");
 	if (so->listen)
 		listener_open(&so->listener, so->bench.dev,
 			      scenario_ether(&so->sc));
 	start = stall_now_ns();
 	so->send_until = start + so->ms * 1000000ULL;
-	drain_start(&reader);
+	for (i = 0; i < so->readers; i++)
+		start_reader(so, &reader[i], i, cpu, n);
 	start_senders(so, se, cpu, n);
 	flowed = monitor(so);
 	end = stall_now_ns();
 	shared_set(so->stop, true);
-	drain_end(&reader);
+	for (i = 0; i < so->readers; i++)
+		drain_end(&reader[i]);
 	for (i = 0; i < so->senders; i++)
 		pthread_join(se[i].thread, NULL);
 	if (so->listen)
@@ -319,7 +339,7 @@ static void soak(struct soak *so)
 int main(int argc, char **argv)
 {
 	struct soak so = { .frames = 20000, .senders = 1, .ms = 5000,
-			   .listen = 1, .jitter = 3, .trap = 4 };
+			   .listen = 1, .jitter = 3, .trap = 4, .readers = 1 };
 	const struct scenario_option options[] = {
 		{ "frames", &so.frames, "to be sent by all senders together" },
 		{ "senders", &so.senders, "at once" },
@@ -327,7 +347,11 @@ int main(int argc, char **argv)
 		{ "jitter", &so.jitter, "timer interrupts a millisecond, for each sender" },
 		{ "trap", &so.trap, "in so many of 8 manners a sender is slow at the ring" },
 		{ "listen", &so.listen, "0: without a packet tap" },
+		{ "readers", &so.readers, "of the one file, at once (1; not vhost)" },
+		{ "queue", &so.queue, "1: the second of two (0; with one sender)" },
 	};
+
+	unsigned int i;
 
 	scenario_parse(&so.sc, argc, argv, options,
 		       ARRAY_SIZE(options));
@@ -335,12 +359,21 @@ int main(int argc, char **argv)
 	    !scenario_owns_queue(&so.sc))
 		ktap_bail("soak takes 1 to %d senders, a length above 0, tun or tap",
 			  FLOWS_MAX);
+	if (!so.readers || so.readers > READERS_MAX || so.queue > 1 ||
+	    (so.readers > 1 && so.sc.reader == READER_VHOST) ||
+	    (so.queue && so.senders > 1))
+		ktap_bail("1 or 2 readers, not by vhost; the second queue has one sender");
+	so.sc.queues = 1 + so.queue;
 	ktap_plan(6);
 	netns_enter();
 	bench_open(&so.bench, &so.sc, "soak0");
 	so.slots = trap_find(so.bench.dev, so.sc.len);
-	flows_start(&so.out, so.senders, scenario_ether(&so.sc),
-		    so.bench.cookie);
+	if (so.queue)
+		bpf_steer_by_port(so.bench.fd[0], scenario_ether(&so.sc),
+				  FLOWS_PORT - 1);
+	for (i = 0; i < READERS_MAX; i++)
+		flows_start(&so.out[i], so.senders, scenario_ether(&so.sc),
+			    so.bench.cookie);
 	flows_start(&so.seen, so.senders, scenario_ether(&so.sc),
 		    so.bench.cookie);
 	soak(&so);

@@ -5,6 +5,8 @@
  *   refused  vhost is given a file that is no device's, and refuses it: all
  *            goes on with the device that it has
  *   deleted  the device is deleted: what vhost then gives back is nobody's
+ *   tx       where the guest's own frames go is another device, then none: what
+ *            it receives still comes from the first
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,12 +21,13 @@
 #include "run.h"
 #include "stall.h"
 
-enum part { PART_REFUSED, PART_DELETED };
+enum part { PART_REFUSED, PART_DELETED, PART_TX };
 
-static const char * const parts[] = { "refused", "deleted", NULL };
+static const char * const parts[] = { "refused", "deleted", "tx", NULL };
 
 struct test {
 	struct run x;
+	struct run other;
 	struct reader vhost;
 };
 
@@ -37,10 +40,22 @@ static void held(struct test *t)
 		ktap_bail("vhost gets none");
 }
 
+/* Send, and have it from vhost, as often as this: how many frames came. */
+static unsigned int flow(struct test *t, unsigned int rounds)
+{
+	unsigned int room = ring_room(t->x.sc.len), n = 0;
+
+	while (rounds--) {
+		run_send(&t->x, room);
+		n += reader_take(&t->vhost, room);
+	}
+	return n;
+}
+
 static void check_refused(struct test *t)
 {
 	struct run *x = &t->x;
-	unsigned int i, n, got, room = ring_room(x->sc.len), want;
+	unsigned int n, got, room = ring_room(x->sc.len), want;
 	int bare = open("/dev/net/tun", O_RDWR | O_CLOEXEC), err;
 
 	ktap_plan(4);
@@ -53,10 +68,7 @@ static void check_refused(struct test *t)
 	want = x->sc.len - 1;
 	got = reader_take(&t->vhost, want);
 	ktap_ok(got == want, "vhost gets what it held: %u of %u", got, want);
-	for (i = 0, n = 0; i < 3; i++) {
-		run_send(x, room);
-		n += reader_take(&t->vhost, room);
-	}
+	n = flow(t, 3);
 	ktap_ok(n == 3 * room, "and what is sent then: %u of %u", n, 3 * room);
 	ktap_ok(tally_exact(&x->out, x->sc.len + 3 * room),
 		"once and in order: %llu missing, %llu repeated, %llu foreign",
@@ -87,6 +99,31 @@ static void check_deleted(struct test *t)
 		x->sc.len - 1);
 }
 
+static void check_tx(struct test *t)
+{
+	struct run *x = &t->x;
+	unsigned int n, want = x->sc.len - 1, room = ring_room(x->sc.len);
+
+	ktap_plan(4);
+	t->other.sc = x->sc;
+	t->other.sc.seed = ~x->sc.seed;
+	run_open(&t->other, "backend1");
+	held(t);
+	vhost_attach_tx(t->vhost.vhost, t->other.b.fd[0]);
+	run_send(&t->other, 1);
+	n = reader_take(&t->vhost, want);
+	ktap_ok(n == want, "vhost gets what it held: %u of %u", n, want);
+	n = flow(t, 2);
+	ktap_ok(n == 2 * room, "and what is sent then: %u of %u", n, 2 * room);
+	vhost_attach_tx(t->vhost.vhost, -1);
+	n = flow(t, 2);
+	ktap_ok(n == 2 * room, "and after that: %u of %u", n, 2 * room);
+	ktap_ok(tally_exact(&x->out, x->sc.len + 4 * room),
+		"once and in order, and none of the other's: %llu missing, %llu repeated, %llu foreign",
+		x->out.missing, x->out.repeated, x->out.foreign);
+	run_close(&t->other);
+}
+
 int main(int argc, char **argv)
 {
 	struct test t = {};
@@ -109,8 +146,10 @@ int main(int argc, char **argv)
 	reader_open(&t.vhost, READER_VHOST, t.x.b.fd[0], &t.x.out, sc->stall_ms);
 	if (part == PART_REFUSED)
 		check_refused(&t);
-	else
+	else if (part == PART_DELETED)
 		check_deleted(&t);
+	else
+		check_tx(&t);
 	reader_close(&t.vhost);
 	run_close(&t.x);
 	drops_stop();

@@ -3,6 +3,8 @@
  * A sender by MSG_ZEROCOPY gets its pages back when its frame enters the ring:
  * the reader may take as long as it likes to come for it, and the sender may
  * write to them meanwhile. What waits in front of a full ring keeps its pages.
+ * With --how handed_back the qdisc comes only when the ring is full already: the
+ * first that waits was in the driver, which has handed it back.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -13,14 +15,20 @@
 #include <linux/errqueue.h>
 #include <linux/if_tun.h>
 
+#include "choice.h"
 #include "drops.h"
 #include "feeder.h"
 #include "ktap.h"
 #include "netdev.h"
+#include "qdisc.h"
 #include "run.h"
 
 #define MOST 80
 #define EXTRA 2
+
+enum how { HOW_QUEUED, HOW_HANDED_BACK };
+
+static const char * const hows[] = { "queued", "handed_back", NULL };
 
 /* How many sends the kernel has given the pages of back. */
 static unsigned int given_back(int fd)
@@ -75,13 +83,22 @@ static void send_some(struct feeder *f, unsigned int n, unsigned int given)
 int main(int argc, char **argv)
 {
 	const int one = 1, room = 1 << 16;
+	enum how how = (enum how)choice_take(&argc, argv, "how", hows,
+					     HOW_QUEUED);
 	unsigned int back, late, want;
+	const char *qdisc;
 	struct feeder f;
 	struct run x;
 
 	scenario_parse(&x.sc, argc, argv, NULL, 0);
 	if (!scenario_owns_queue(&x.sc) || !x.sc.len || x.sc.len > MOST - EXTRA)
 		ktap_bail("tun and tap only, and a ring of 1 to %d", MOST - EXTRA);
+	qdisc = x.sc.qdisc;
+	if (how == HOW_HANDED_BACK) {
+		if (!qdisc_holds(qdisc))
+			ktap_bail("only a frame for a qdisc is handed back");
+		x.sc.qdisc = "noqueue";
+	}
 	ktap_plan(3);
 	netns_enter();
 	drops_start("FULL_RING");
@@ -100,6 +117,8 @@ int main(int argc, char **argv)
 	ktap_ok(back == x.sc.len, "what is in the ring keeps no pages: %u of %u given back",
 		back, x.sc.len);
 
+	if (how == HOW_HANDED_BACK)
+		qdisc_replace(x.b.dev, qdisc);
 	send_some(&f, EXTRA, back);
 	late = given_back(f.fd);
 	ktap_ok(late == drops_count(), "of the others only what is dropped: %u of %d",

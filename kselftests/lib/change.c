@@ -16,7 +16,8 @@
 
 const char * const change_actions[] = {
 	"grow", "shrink", "zero", "detach_attach", "reopen", "link", "carrier",
-	"qdisc_to_noqueue", "qdisc_replace", "delete", "move", NULL,
+	"carrier_read", "qdisc_to_noqueue", "qdisc_replace", "delete", "move",
+	NULL,
 };
 
 const char * const change_states[] = {
@@ -189,6 +190,17 @@ static void new_sender(struct change *ch)
 	ch->sender.frame.seq = seq;
 }
 
+/* Before the reader of the test, which may be of any kind. */
+static void read_all(struct change *ch)
+{
+	struct reader r;
+
+	reader_open(&r, READER_POLL, ch->bench.fd[0], &ch->tally,
+		    ch->sc.stall_ms);
+	reader_rest(&r);
+	reader_close(&r);
+}
+
 void change_act(struct change *ch)
 {
 	const char *dev = ch->bench.dev;
@@ -211,8 +223,11 @@ void change_act(struct change *ch)
 		netdev_up(dev, true);
 		break;
 	case ACT_CARRIER:
+	case ACT_CARRIER_READ:
 		tuntap_carrier(ch->bench.fd[0], false);
 		running(ch, false);
+		if (ch->action == ACT_CARRIER_READ)
+			read_all(ch);
 		tuntap_carrier(ch->bench.fd[0], true);
 		break;
 	case ACT_TO_NOQUEUE:

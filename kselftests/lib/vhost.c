@@ -19,6 +19,7 @@
 #include "vhost.h"
 
 #define RX_RING 0
+#define TX_RING 1
 #define BUFFER_SIZE 256
 /* In front of each frame: vhost's (VHOST_NET_F_VIRTIO_NET_HDR), or the tap's. */
 #define HEAD_SIZE sizeof(struct virtio_net_hdr)
@@ -34,6 +35,16 @@ struct vhost {
 		u32 head;
 		struct vring_used_elem ring[VHOST_BUFFERS];
 	} used;
+	/* The other way: one buffer, which is never offered. */
+	struct vring_desc tx_desc;
+	struct {
+		struct vring_avail head;
+		u16 ring[2];
+	} tx_avail;
+	struct {
+		u32 head;
+		struct vring_used_elem ring;
+	} tx_used;
 	int fd;
 	int kick;
 	int call;
@@ -204,6 +215,24 @@ void vhost_detach(struct vhost *v)
 {
 	if (v->attached)
 		set_backend(v, -1);
+}
+
+void vhost_attach_tx(struct vhost *v, int tap_fd)
+{
+	struct vhost_vring_file file = { TX_RING, tap_fd };
+	struct vhost_vring_state num = { TX_RING, 1 };
+	struct vhost_vring_addr addr = {
+		.index = TX_RING,
+		.desc_user_addr = (u64)(uintptr_t)&v->tx_desc,
+		.avail_user_addr = (u64)(uintptr_t)&v->tx_avail,
+		.used_user_addr = (u64)(uintptr_t)&v->tx_used,
+	};
+
+	if (tap_fd >= 0) {
+		command(v, VHOST_SET_VRING_NUM, &num, "VHOST_SET_VRING_NUM");
+		command(v, VHOST_SET_VRING_ADDR, &addr, "VHOST_SET_VRING_ADDR");
+	}
+	command(v, VHOST_NET_SET_BACKEND, &file, "VHOST_NET_SET_BACKEND");
 }
 
 void vhost_reset(struct vhost *v)

@@ -28,6 +28,8 @@ void vhost_attach(struct vhost *v, int tap_fd);
 int vhost_try_attach(struct vhost *v, int fd);
 /* Back to the ring goes what was taken and not yet delivered. */
 void vhost_detach(struct vhost *v);
+/* Where the guest's own frames would go, of which there are none; -1: nowhere. */
+void vhost_attach_tx(struct vhost *v, int tap_fd);
 /*
  * Begin anew, as after a guest's reset (VHOST_RESET_OWNER): detached, and to be
  * attached again. No buffer may be pending.

@@ -22,6 +22,7 @@ OWN = (
     "stale_index",
     "vhost_backend",
     "vhost_queues",
+    "wake_context",
 )
 
 

@@ -24,3 +24,21 @@ def test_left_full(
     kernel_run: Run, dev: str, reader: str, qdisc: str, length: int, how: str
 ) -> None:
     kernel_run.check()
+
+
+@pytest.mark.kernel_case("fixes", reason="what finds the ring full is dropped")
+@pytest.mark.kernel_program(
+    "left_full --dev {dev} --reader {reader} --qdisc {qdisc} --len {length} --how {how} --queue 1"
+)
+@pytest.mark.scenarios(
+    crossed=("how", "length"),
+    dev=DEVICES,
+    reader=READERS,
+    qdisc=("fq_codel", "pfifo_fast"),
+    length=(1, 16, 63),
+    how=("link", "shrink", "detach"),
+)
+def test_second_left_full(
+    kernel_run: Run, dev: str, reader: str, qdisc: str, length: int, how: str
+) -> None:
+    kernel_run.check()

@@ -17,3 +17,10 @@ WAITS = ("read", "readv", "poll", "select", "epoll", "iouring", "sigio")
 @pytest.mark.scenarios(wait=WAITS, dev=DEVICES, qdisc=("fq_codel", "noqueue", "mq"), length=(1, 16))
 def test_sleeping_reader(kernel_run: Run, wait: str, dev: str, qdisc: str, length: int) -> None:
     kernel_run.check()
+
+
+@pytest.mark.kernel_case("fixes", reason="there is nothing that waits, and so nobody is woken")
+@pytest.mark.kernel_program("wake_context --dev {dev} --reader {reader} --qdisc {qdisc}")
+@pytest.mark.scenarios(dev=DEVICES, reader=("read", "readv"), qdisc=("fq_codel", "fq"))
+def test_wakes_by_itself(kernel_run: Run, dev: str, reader: str, qdisc: str) -> None:
+    kernel_run.check()

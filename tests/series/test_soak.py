@@ -54,6 +54,8 @@ def _long(seed: int, minutes: int) -> list[Point]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "seed" not in metafunc.fixturenames:
+        return
     option = metafunc.config.option
     seed = int(option.soak_seed)
     chosen = _long(seed, option.soak_minutes) if option.soak_minutes else _default(seed)
@@ -80,4 +82,29 @@ def test_soak(
     frames: int,
     ms: int,
 ) -> None:
+    kernel_run.check()
+
+
+# Slots are cleared many at a time in a ring of 32 and more: who clears them is then one of two.
+@pytest.mark.kernel_case("fixes", reason="the driver drops what the readers are too slow for")
+@pytest.mark.kernel_program(
+    "soak --dev {dev} --reader {reader} --qdisc fq_codel --len {length} --readers 2"
+    " --seed {fixed} --frames 8000 --ms 3000 --trap 0"
+)
+@pytest.mark.scenarios(
+    dev=("tun", "tap"), reader=("read", "readv"), length=(2, 32, 64), fixed=(1, 2)
+)
+def test_two_readers(kernel_run: Run, dev: str, reader: str, length: int, fixed: int) -> None:
+    kernel_run.check()
+
+
+@pytest.mark.kernel_case("fixes", reason="the driver drops what the reader is too slow for")
+@pytest.mark.kernel_program(
+    "soak --dev {dev} --reader {reader} --qdisc {qdisc} --len {length} --queue 1"
+    " --frames 8000 --ms 3000 --trap 7"
+)
+@pytest.mark.scenarios(
+    dev=("tun", "tap"), reader=("read", "vhost"), qdisc=("fq_codel", "fq"), length=(1, 2, 4)
+)
+def test_second_queue(kernel_run: Run, dev: str, reader: str, qdisc: str, length: int) -> None:
     kernel_run.check()

@@ -87,3 +87,12 @@ def test_vhost_refuses(kernel_run: Run, dev: str, qdisc: str, length: int) -> No
 @pytest.mark.scenarios(dev=DEVICES, qdisc=few(QDISCS, "fq_codel", "noqueue"), length=(2, 64))
 def test_vhost_outlives_the_device(kernel_run: Run, dev: str, qdisc: str, length: int) -> None:
     kernel_run.check()
+
+
+@pytest.mark.kernel_case("keeps", reason="what a guest receives is not what it sends")
+@pytest.mark.kernel_program("vhost_backend --part tx --dev {dev} --qdisc {qdisc} --len {length}")
+@pytest.mark.scenarios(
+    dev=(*DEVICES, "macvtap"), qdisc=few(QDISCS, "fq_codel", "noqueue"), length=(2, 64)
+)
+def test_vhost_sends_elsewhere(kernel_run: Run, dev: str, qdisc: str, length: int) -> None:
+    kernel_run.check()

@@ -17,3 +17,16 @@ from .matrix import DEVICES
 )
 def test_zerocopy_sender(kernel_run: Run, dev: str, reader: str, qdisc: str, length: int) -> None:
     kernel_run.check()
+
+
+@pytest.mark.kernel_case("keeps", reason="what comes back from the driver still has its pages")
+@pytest.mark.kernel_program(
+    "zerocopy_sender --how handed_back --dev {dev} --reader {reader} --qdisc {qdisc} --len {length}"
+)
+@pytest.mark.scenarios(
+    dev=DEVICES, reader=("read", "vhost"), qdisc=("fq_codel", "pfifo_fast"), length=(1, 16)
+)
+def test_handed_back_with_its_pages(
+    kernel_run: Run, dev: str, reader: str, qdisc: str, length: int
+) -> None:
+    kernel_run.check()
