@@ -166,14 +166,15 @@ int main(int argc, char **argv)
 	const struct scenario_option extra[] = {
 		{ "queue", &t.queue, "1: the second of two (0; link, shrink, detach)" },
 	};
+	bool detach;
 
 	scenario_defaults(&t.x.sc);
 	t.x.sc.len = 16;
 	scenario_options(&t.x.sc, argc, argv, extra, ARRAY_SIZE(extra));
 	scenario_need_one_queue(&t.x.sc);
-	if (t.queue > 1 || (t.how == HOW_DETACH) > t.queue ||
-	    (t.queue && t.how != HOW_LINK && t.how != HOW_SHRINK &&
-	     t.how != HOW_DETACH))
+	detach = t.how == HOW_DETACH;
+	if (t.queue > 1 || (detach && !t.queue) ||
+	    (t.queue && !detach && t.how != HOW_LINK && t.how != HOW_SHRINK))
 		ktap_bail("two queues: link, shrink, detach, and detach only so");
 	if (!run_has_backlog(&t.x) || !t.x.sc.len || t.x.sc.len >= VHOST_BATCH)
 		ktap_bail("left_full takes tun or tap, a length of 1 to %d, a qdisc",
