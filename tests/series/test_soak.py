@@ -85,7 +85,7 @@ def test_soak(
     kernel_run.check()
 
 
-# Slots are cleared many at a time in a ring of 32 and more: who clears them is then one of two.
+# Each frame is one reader's alone, and who clears a slot may be the other one.
 @pytest.mark.kernel_case("fixes", reason="the driver drops what the readers are too slow for")
 @pytest.mark.kernel_program(
     "soak --dev {dev} --reader {reader} --qdisc fq_codel --len {length} --readers 2"
