@@ -15,7 +15,7 @@ SOAK_CPUS ?= 4
 # What `make test` runs on the lockdep kernel.
 LOCKDEP_TESTS := resize_race or vhost_release and tap or soak and read and (1 or 4) \
 	or reconfigure and fq_codel and (full or move or delete) or macvtap and 31 and 3 \
-	or wake_after_consume and fq_codel and 2
+	or wake_after_consume and fq_codel and 2 or zerocopy and 16
 
 PYTEST := .venv/bin/pytest
 KERNEL = --kernel-tree=$(TREE) --kernel-series=$(SERIES)

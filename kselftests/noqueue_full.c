@@ -5,6 +5,7 @@
  * then has no business with the queue, since the core refuses to send to one
  * that is stopped, with ENETDOWN and a complaint in the log.
  */
+#include "bpf.h"
 #include "choice.h"
 #include "drops.h"
 #include "ktap.h"
@@ -14,10 +15,13 @@
 
 #define EXTRA 5
 
-enum action { ACTION_SHRINK, ACTION_LINK, ACTION_CARRIER, ACTION_GIVEN_BACK };
+enum action {
+	ACTION_SHRINK, ACTION_LINK, ACTION_CARRIER, ACTION_GIVEN_BACK,
+	ACTION_ATTACH, ACTION_DETACH,
+};
 
 static const char * const actions[] = {
-	"shrink", "link", "carrier", "given_back", NULL
+	"shrink", "link", "carrier", "given_back", "attach", "detach", NULL
 };
 
 static void set_carrier(struct run *x, bool on)
@@ -41,6 +45,36 @@ static void give_back(struct run *x)
 	reader_close(&vhost);
 }
 
+/* A file that has no queue gets its frames back, and is as full as it can be. */
+static void attach_full(struct run *x, unsigned int kept)
+{
+	struct reader vhost;
+
+	reader_open(&vhost, READER_VHOST, x->b.fd[0], &x->out, x->sc.stall_ms);
+	reader_start(&vhost);
+	if (reader_take(&vhost, 1) != 1)
+		ktap_bail("vhost gets none");
+	tuntap_queue(x->b.fd[0], false);
+	vhost_detach(vhost.vhost);
+	reader_close(&vhost);
+	netdev_txqueuelen(x->b.dev, kept);
+	tuntap_queue(x->b.fd[0], true);
+}
+
+/* Of two queues, the one that is full is the second, if the first is to go. */
+static void second_queue(struct run *x, enum action what)
+{
+	if (what == ACTION_ATTACH) {
+		tuntap_queue(x->b.fd[1], false);
+	} else if (what == ACTION_DETACH) {
+		bpf_steer_by_port(x->b.fd[0], scenario_ether(&x->sc),
+				  x->s.frame.port - 1);
+		reader_close(&x->r);
+		reader_open(&x->r, x->sc.reader, x->b.fd[1], &x->out,
+			    x->sc.stall_ms);
+	}
+}
+
 /* Returns how many of the frames in the ring are left. */
 static unsigned int change(struct run *x, enum action what, unsigned int kept)
 {
@@ -62,6 +96,12 @@ static unsigned int change(struct run *x, enum action what, unsigned int kept)
 		break;
 	case ACTION_GIVEN_BACK:
 		give_back(x);
+		break;
+	case ACTION_ATTACH:
+		attach_full(x, --kept);
+		break;
+	case ACTION_DETACH:
+		tuntap_queue(x->b.fd[0], false);
 		break;
 	}
 	return kept;
@@ -88,13 +128,17 @@ int main(int argc, char **argv)
 	scenario_parse(&x.sc, argc, argv, NULL, 0);
 	if (!scenario_owns_queue(&x.sc) || x.sc.len < 2)
 		ktap_bail("tun and tap only, and a ring that can become shorter");
-	if (action == ACTION_GIVEN_BACK && x.sc.len > VHOST_BATCH)
+	if ((action == ACTION_GIVEN_BACK || action == ACTION_ATTACH) &&
+	    x.sc.len > VHOST_BATCH)
 		ktap_bail("vhost holds no more than %d frames", VHOST_BATCH);
 	x.sc.qdisc = "noqueue";
+	if (action == ACTION_ATTACH || action == ACTION_DETACH)
+		x.sc.queues = 2;
 	ktap_plan(6);
 	netns_enter();
 	drops_start("FULL_RING");
 	run_open(&x, "full0");
+	second_queue(&x, action);
 
 	kept = sender_send_many(&x.s, x.sc.len);
 	ktap_ok(kept == x.sc.len, "the ring holds %u of %u", kept, x.sc.len);

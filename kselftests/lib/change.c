@@ -15,9 +15,9 @@
 #include "stall.h"
 
 const char * const change_actions[] = {
-	"grow", "shrink", "zero", "detach_attach", "reopen", "link", "carrier",
-	"carrier_read", "qdisc_to_noqueue", "qdisc_replace", "delete", "move",
-	NULL,
+	"grow", "shrink", "zero", "detach_attach", "reopen", "link", "link_read",
+	"carrier", "carrier_read", "carrier_grow", "qdisc_to_noqueue",
+	"qdisc_replace", "delete", "move", NULL,
 };
 
 const char * const change_states[] = {
@@ -219,15 +219,21 @@ void change_act(struct change *ch)
 		reopen(ch);
 		break;
 	case ACT_LINK:
+	case ACT_LINK_READ:
 		netdev_up(dev, false);
+		if (ch->action == ACT_LINK_READ)
+			read_all(ch);
 		netdev_up(dev, true);
 		break;
 	case ACT_CARRIER:
 	case ACT_CARRIER_READ:
+	case ACT_CARRIER_GROW:
 		tuntap_carrier(ch->bench.fd[0], false);
 		running(ch, false);
 		if (ch->action == ACT_CARRIER_READ)
 			read_all(ch);
+		if (ch->action == ACT_CARRIER_GROW)
+			change_resize(ch, 2 * ch->len);
 		tuntap_carrier(ch->bench.fd[0], true);
 		break;
 	case ACT_TO_NOQUEUE:

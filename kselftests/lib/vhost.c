@@ -327,26 +327,35 @@ unsigned int vhost_recycle(struct vhost *v)
 	return frames;
 }
 
+unsigned int vhost_workers(int *tid, unsigned int most)
+{
+	unsigned int workers;
+	char name[32];
+
+	/* A thread of its owner, or a thread of the kernel's with its number. */
+	snprintf(name, sizeof(name), "vhost-%d", (int)getpid());
+	workers = tasks_find("/proc/self/task", name, tid, most);
+	if (!workers)
+		workers = tasks_find("/proc", name, tid, most);
+	if (!workers)
+		ktap_bail("no thread %s", name);
+	return workers;
+}
+
 void vhost_place(const int *cpu, unsigned int n)
 {
 	unsigned int i, workers;
-	char name[32];
 	cpu_set_t set;
 	int tid[4];
 
 	CPU_ZERO(&set);
 	for (i = 0; i < n; i++)
 		CPU_SET(cpu[i], &set);
-	/* A thread of its owner, or a thread of the kernel's with its number. */
-	snprintf(name, sizeof(name), "vhost-%d", (int)getpid());
-	workers = tasks_find("/proc/self/task", name, tid, ARRAY_SIZE(tid));
-	if (!workers)
-		workers = tasks_find("/proc", name, tid, ARRAY_SIZE(tid));
-	if (!workers)
-		ktap_bail("no thread %s", name);
+	workers = vhost_workers(tid, ARRAY_SIZE(tid));
 	for (i = 0; i < workers; i++)
 		if (sched_setaffinity(tid[i], sizeof(set), &set))
-			ktap_bail("CPUs of %s: %s", name, strerror(errno));
+			ktap_bail("CPUs of thread %d: %s", tid[i],
+				  strerror(errno));
 }
 
 void vhost_close(struct vhost *v)

@@ -48,6 +48,8 @@ int vhost_call_fd(const struct vhost *v);
 unsigned int vhost_collect(struct vhost *v, vhost_frame_fn fn, void *arg);
 /* The same for frames that nobody looks at: their buffers are offered again. */
 unsigned int vhost_recycle(struct vhost *v);
+/* The threads that work for vhosts of this process: how many, of at most @most. */
+unsigned int vhost_workers(int *tid, unsigned int most);
 /* The only @n CPUs that vhost's workers of this process may use from now on. */
 void vhost_place(const int *cpu, unsigned int n);
 void vhost_close(struct vhost *v);

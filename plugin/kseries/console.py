@@ -37,6 +37,7 @@ _KINDS: tuple[tuple[str, str], ...] = (
         r"|workqueue leaked)",
     ),
     ("workqueue lockup", r"BUG: workqueue lockup"),
+    ("tx timeout", r"NETDEV WATCHDOG: .*transmit queue \d+ timed out"),
     ("slab", r"BUG \S+ \([^)]*\): "),
     ("leak", r"unregister_netdevice: waiting for \S+ to become free|kmemleak: \d+ new suspected"),
     (

@@ -125,3 +125,12 @@ def test_ring_full_of_xdp(kernel_run: Run, part: str, reader: str, qdisc: str, l
 @pytest.mark.scenarios(reader=("read", "vhost"), qdisc=QDISCS, length=LENGTHS)
 def test_xdp_stops_nothing(kernel_run: Run, reader: str, qdisc: str, length: int) -> None:
     kernel_run.check()
+
+
+@pytest.mark.kernel_case("keeps", reason="an XDP frame is destroyed as one")
+@pytest.mark.kernel_program(
+    "xdp_ring --part destroyed --dev tap --reader {reader} --qdisc {qdisc} --len {length}"
+)
+@pytest.mark.scenarios(reader=("read", "vhost"), qdisc=("fq_codel", "noqueue"), length=(2, 16, 64))
+def test_xdp_destroyed(kernel_run: Run, reader: str, qdisc: str, length: int) -> None:
+    kernel_run.check()

@@ -9,7 +9,8 @@ from .matrix import DEVICES, QDISCS
 from .shown import must_wait
 
 ACTIONS = (
-    *("grow", "shrink", "zero", "detach_attach", "reopen", "link", "carrier", "carrier_read"),
+    *("grow", "shrink", "zero", "detach_attach", "reopen", "link", "link_read"),
+    *("carrier", "carrier_read", "carrier_grow"),
     *("qdisc_to_noqueue", "qdisc_replace", "delete", "move"),
 )
 
@@ -82,7 +83,7 @@ def test_reconfigure_busy(
 @pytest.mark.kernel_program(
     "noqueue_full --dev {dev} --reader {reader} --len {length} --action {action}"
 )
-@pytest.mark.parametrize("action", ["shrink", "link", "carrier", "given_back"])
+@pytest.mark.parametrize("action", ["shrink", "link", "carrier", "given_back", "attach", "detach"])
 @pytest.mark.parametrize("length", [2, 64])
 @pytest.mark.parametrize("reader", ["read", "vhost"])
 @pytest.mark.parametrize("dev", ["tun", "tap"])

@@ -21,6 +21,6 @@ def test_sleeping_reader(kernel_run: Run, wait: str, dev: str, qdisc: str, lengt
 
 @pytest.mark.kernel_case("fixes", reason="there is nothing that waits, and so nobody is woken")
 @pytest.mark.kernel_program("wake_context --dev {dev} --reader {reader} --qdisc {qdisc}")
-@pytest.mark.scenarios(dev=DEVICES, reader=("read", "readv"), qdisc=("fq_codel", "fq"))
+@pytest.mark.scenarios(dev=DEVICES, reader=("read", "readv", "vhost"), qdisc=("fq_codel", "fq"))
 def test_wakes_by_itself(kernel_run: Run, dev: str, reader: str, qdisc: str) -> None:
     kernel_run.check()

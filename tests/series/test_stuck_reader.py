@@ -29,3 +29,9 @@ def test_waits_for_itself(kernel_run: Run, length: int) -> None:
 @pytest.mark.parametrize("what", ["icmp", "reset"])
 def test_kernel_sockets(kernel_run: Run, what: str, other_netns: int) -> None:
     kernel_run.check()
+
+
+@pytest.mark.kernel_case("fixes", reason="the driver drops, and so nothing waits")
+@pytest.mark.kernel_program("long_stop --dev tap --qdisc fq_codel --len 16")
+def test_stopped_for_long(kernel_run: Run) -> None:
+    kernel_run.check()
