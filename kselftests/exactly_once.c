@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * One to four senders in parallel over a small ring, through the qdisc, past
- * it, or both, and a reader on a CPU of its own. The driver has no tx lock, so
+ * it, or both, and a reader beside them. The driver has no tx lock, so
  * past the qdisc they meet in it. Whatever came of that: a frame that was
  * accepted comes out once, in its flow's order, trimmed once, with one TX
  * timestamp, and one that was refused has none.

@@ -180,7 +180,6 @@ static void requeue_case(struct requeue *rq, unsigned int queues,
 
 	tuntap_queue(rq->bench.fd[queue], true);
 	rq->attached[queue] = true;
-	/* Without any queue the carrier was off. */
 	ktap_ok(round_of(rq), "%u queues, %u attached again: all flow", queues, queue);
 	sender_close(&rq->sender);
 	bench_close(&rq->bench);
