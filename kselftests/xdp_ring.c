@@ -6,11 +6,13 @@
  *            through the qdisc then waits there for a reader
  *   refused  the same, with a frame past the qdisc
  *   runs     XDP frames never stop the queue themselves
+ *   beside   they come all the time while the qdisc sends and a reader reads
  *   destroyed  what of them is destroyed, by vhost-net or with its slot, is so
  *            in their own way
  */
 #include <string.h>
 
+#include "bpf.h"
 #include "choice.h"
 #include "crew.h"
 #include "drops.h"
@@ -22,11 +24,13 @@
 #include "stall.h"
 
 #define EXTRA 5
+/* XDP frames of the part beside. */
+#define BESIDE 3000
 
-enum part { PART_WAITS, PART_REFUSED, PART_RUNS, PART_DESTROYED };
+enum part { PART_WAITS, PART_REFUSED, PART_BESIDE, PART_RUNS, PART_DESTROYED };
 
 static const char * const parts[] = {
-	"waits", "refused", "runs", "destroyed", NULL
+	"waits", "refused", "beside", "runs", "destroyed", NULL
 };
 
 /* The flows, by their number. */
@@ -170,6 +174,40 @@ static void test_refused(struct test *t)
 	check_flows(t);
 }
 
+/*
+ * A filter makes the sender slow between its look at the ring and its slot,
+ * which an XDP frame must not get meanwhile.
+ */
+static void test_beside(struct test *t)
+{
+	const struct tally *own = &t->out.tally[FROM_QDISC];
+	struct stall st;
+	u64 sent;
+
+	ktap_plan(3);
+	bpf_slow_filter(t->b.fd[0]);
+	intake_open(&t->in, t->b.fd[0], false, got_frame, t);
+	crew_start(&t->xdp, BESIDE);
+	while (crew_working(&t->xdp)) {
+		sender_send(&t->qdisc);
+		intake_some(&t->in, 0);
+	}
+	crew_end(&t->xdp);
+	sent = t->qdisc.count[SEND_OK];
+	stall_start(&st, t->sc.stall_ms);
+	while (own->frames + drops_count() < sent && !stall_over(&st)) {
+		intake_some(&t->in, stall_left_ms(&st));
+		stall_note(&st, own->frames);
+	}
+	intake_close(&t->in);
+	ktap_ok(!drops_count(), "of the qdisc's frames none is dropped: %llu of %llu",
+		drops_count(), sent);
+	ktap_ok(own->frames == sent && !own->missing && !own->repeated,
+		"all of them come out, in order: %llu of %llu", own->frames,
+		sent);
+	check_flows(t);
+}
+
 /* Send one frame: how many a packet tap sees of it, which a stopped queue keeps. */
 static unsigned int to_driver(struct test *t)
 {
@@ -289,6 +327,8 @@ int main(int argc, char **argv)
 		test_waits(&t);
 	else if (part == PART_REFUSED)
 		test_refused(&t);
+	else if (part == PART_BESIDE)
+		test_beside(&t);
 	else if (part == PART_RUNS)
 		test_runs(&t);
 	else
