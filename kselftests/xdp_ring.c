@@ -25,7 +25,7 @@
 
 #define EXTRA 5
 /* XDP frames of the part beside. */
-#define BESIDE 3000
+#define BESIDE 1500
 
 enum part { PART_WAITS, PART_REFUSED, PART_BESIDE, PART_RUNS, PART_DESTROYED };
 
