@@ -58,13 +58,8 @@ static void test_open(struct test *t)
 	run_open(&t->x, "full0");
 	if (t->how == HOW_ATTACH)
 		tuntap_queue(t->x.b.fd[1], false);
-	if (t->queue) {
-		bpf_steer_by_port(t->x.b.fd[0], scenario_ether(sc),
-				  t->x.s.frame.port - 1);
-		reader_close(&t->x.r);
-		reader_open(&t->x.r, sc->reader, t->x.b.fd[1], &t->x.out,
-			    sc->stall_ms);
-	}
+	if (t->queue)
+		run_second_queue(&t->x);
 	reader_open(&t->vhost, READER_VHOST, t->x.b.fd[0], &t->x.out,
 		    sc->stall_ms);
 }
@@ -73,9 +68,7 @@ static void test_open(struct test *t)
 static void held_by_vhost(struct test *t)
 {
 	run_send(&t->x, t->x.sc.len);
-	reader_start(&t->vhost);
-	if (reader_take(&t->vhost, 1) != 1)
-		ktap_bail("vhost gets none");
+	reader_hold(&t->vhost);
 }
 
 static void leave_full(struct test *t)
@@ -99,10 +92,7 @@ static void leave_full(struct test *t)
 		break;
 	case HOW_ATTACH:
 		held_by_vhost(t);
-		tuntap_queue(x->b.fd[0], false);
-		vhost_detach(t->vhost.vhost);
-		netdev_txqueuelen(x->b.dev, t->len);
-		tuntap_queue(x->b.fd[0], true);
+		run_attach_held(x, &t->vhost, t->len);
 		break;
 	case HOW_OPEN:
 		/* All frames go on to the first file's queue. */
@@ -162,7 +152,6 @@ int main(int argc, char **argv)
 	struct test t = {
 		.how = (enum how)choice_take(&argc, argv, "how", hows, HOW_LINK),
 	};
-
 	const struct scenario_option extra[] = {
 		{ "queue", &t.queue, "1: the second of two (0; link, shrink, detach)" },
 	};

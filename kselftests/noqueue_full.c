@@ -5,7 +5,6 @@
  * then has no business with the queue, since the core refuses to send to one
  * that is stopped, with ENETDOWN and a complaint in the log.
  */
-#include "bpf.h"
 #include "choice.h"
 #include "drops.h"
 #include "ktap.h"
@@ -32,47 +31,22 @@ static void set_carrier(struct run *x, bool on)
 			  on ? "on" : "off");
 }
 
-/* vhost gets a frame, another comes, and what vhost held fills the ring again. */
-static void give_back(struct run *x)
+/*
+ * vhost holds what was in the ring. It gives that back beside one more frame, or
+ * while the file has no queue: either way the ring is full again.
+ */
+static void give_back(struct run *x, enum action what, unsigned int len)
 {
 	struct reader vhost;
 
 	reader_open(&vhost, READER_VHOST, x->b.fd[0], &x->out, x->sc.stall_ms);
-	reader_start(&vhost);
-	if (reader_take(&vhost, 1) != 1 || sender_send(&x->s) != SEND_OK)
+	reader_hold(&vhost);
+	if (what == ACTION_ATTACH)
+		run_attach_held(x, &vhost, len);
+	else if (sender_send(&x->s) != SEND_OK)
 		ktap_bail("vhost does not make room");
 	vhost_detach(vhost.vhost);
 	reader_close(&vhost);
-}
-
-/* A file that has no queue gets its frames back, and is as full as it can be. */
-static void attach_full(struct run *x, unsigned int kept)
-{
-	struct reader vhost;
-
-	reader_open(&vhost, READER_VHOST, x->b.fd[0], &x->out, x->sc.stall_ms);
-	reader_start(&vhost);
-	if (reader_take(&vhost, 1) != 1)
-		ktap_bail("vhost gets none");
-	tuntap_queue(x->b.fd[0], false);
-	vhost_detach(vhost.vhost);
-	reader_close(&vhost);
-	netdev_txqueuelen(x->b.dev, kept);
-	tuntap_queue(x->b.fd[0], true);
-}
-
-/* Of two queues, the one that is full is the second, if the first is to go. */
-static void second_queue(struct run *x, enum action what)
-{
-	if (what == ACTION_ATTACH) {
-		tuntap_queue(x->b.fd[1], false);
-	} else if (what == ACTION_DETACH) {
-		bpf_steer_by_port(x->b.fd[0], scenario_ether(&x->sc),
-				  x->s.frame.port - 1);
-		reader_close(&x->r);
-		reader_open(&x->r, x->sc.reader, x->b.fd[1], &x->out,
-			    x->sc.stall_ms);
-	}
 }
 
 /* Returns how many of the frames in the ring are left. */
@@ -95,10 +69,10 @@ static unsigned int change(struct run *x, enum action what, unsigned int kept)
 		set_carrier(x, true);
 		break;
 	case ACTION_GIVEN_BACK:
-		give_back(x);
+		give_back(x, what, kept);
 		break;
 	case ACTION_ATTACH:
-		attach_full(x, --kept);
+		give_back(x, what, --kept);
 		break;
 	case ACTION_DETACH:
 		tuntap_queue(x->b.fd[0], false);
@@ -138,7 +112,10 @@ int main(int argc, char **argv)
 	netns_enter();
 	drops_start("FULL_RING");
 	run_open(&x, "full0");
-	second_queue(&x, action);
+	if (action == ACTION_ATTACH)
+		tuntap_queue(x.b.fd[1], false);
+	else if (action == ACTION_DETACH)
+		run_second_queue(&x);
 
 	kept = sender_send_many(&x.s, x.sc.len);
 	ktap_ok(kept == x.sc.len, "the ring holds %u of %u", kept, x.sc.len);

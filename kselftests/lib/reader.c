@@ -269,6 +269,13 @@ unsigned int reader_take(struct reader *r, unsigned int n)
 	return take_read(r, n);
 }
 
+void reader_hold(struct reader *r)
+{
+	reader_start(r);
+	if (reader_take(r, 1) != 1)
+		ktap_bail("vhost delivers nothing");
+}
+
 unsigned int reader_rest(struct reader *r)
 {
 	unsigned int got = 0;

@@ -53,6 +53,8 @@ void reader_open(struct reader *r, enum reader_kind kind, int fd,
 void reader_start(struct reader *r);
 /* The same with another queue: from now on @tally has what comes out of it. */
 void reader_serve(struct reader *r, int fd, struct tally *tally);
+/* As reader_start(), and it takes one frame: vhost then holds the ring's others. */
+void reader_hold(struct reader *r);
 /* Consume exactly @n; less only after stall_ms without a single frame. */
 unsigned int reader_take(struct reader *r, unsigned int n);
 /*

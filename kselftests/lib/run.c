@@ -2,6 +2,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "bpf.h"
 #include "ktap.h"
 #include "netdev.h"
 #include "qdisc.h"
@@ -133,6 +134,22 @@ bool run_drain(struct run *x)
 	}
 	reader_rest(&x->r);
 	return all;
+}
+
+void run_second_queue(struct run *x)
+{
+	bpf_steer_by_port(x->b.fd[0], scenario_ether(&x->sc),
+			  x->s.frame.port - 1);
+	reader_close(&x->r);
+	reader_open(&x->r, x->sc.reader, x->b.fd[1], &x->out, x->sc.stall_ms);
+}
+
+void run_attach_held(struct run *x, struct reader *vhost, unsigned int len)
+{
+	tuntap_queue(x->b.fd[0], false);
+	vhost_detach(vhost->vhost);
+	netdev_txqueuelen(x->b.dev, len);
+	tuntap_queue(x->b.fd[0], true);
 }
 
 /* Which flow goes to which file is the hash's choice: go on until all is full. */

@@ -41,6 +41,13 @@ u64 run_backlog_falls(const struct run *x, u64 target);
  * for anything else. False, with a diagnosis, if the reader stalls.
  */
 bool run_drain(struct run *x);
+/* Of two files: all frames go to the second one's queue, which @x->r reads. */
+void run_second_queue(struct run *x);
+/*
+ * The only file with a queue is detached, gets back what @vhost holds of it, and
+ * is attached again, to a device of this length.
+ */
+void run_attach_held(struct run *x, struct reader *vhost, unsigned int len);
 /* Of a device with several files: fill the rings of all; read what one holds. */
 bool run_fill_files(struct run *x);
 bool run_read_file(struct run *x, unsigned int i);
