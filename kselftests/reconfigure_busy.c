@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/if_tun.h>
 #include <poll.h>
 #include <sched.h>
 #include <string.h>
@@ -136,12 +135,9 @@ static void without_full(struct busy *bu)
 
 static void reopen(struct busy *bu)
 {
-	const struct scenario *sc = &bu->ch.sc;
-
 	close(*full_fd(bu));
 	without_full(bu);
-	*full_fd(bu) = tuntap_open(bu->ch.bench.dev, IFF_MULTI_QUEUE |
-				   (sc->dev == DEV_TUN ? IFF_TUN : IFF_TAP));
+	*full_fd(bu) = tuntap_open(bu->ch.bench.dev, tuntap_flags(*read_fd(bu)));
 }
 
 static void act(struct busy *bu)
