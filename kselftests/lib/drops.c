@@ -92,44 +92,58 @@ void drops_start(const char *reason)
 	put(EVENT "/enable", "1");
 }
 
-/* Overwritten events count too, so a small buffer does not lose any. */
-static u64 cpu_count(FILE *in)
+struct events {
+	u64 kept, lost;
+};
+
+static void add_cpu(struct events *ev, FILE *in)
 {
 	unsigned long long value;
 	char line[128];
-	u64 sum = 0;
 
 	while (fgets(line, sizeof(line), in))
-		if (sscanf(line, "entries: %llu", &value) == 1 ||
-		    sscanf(line, "overrun: %llu", &value) == 1 ||
-		    sscanf(line, "dropped events: %llu", &value) == 1)
-			sum += value;
-	return sum;
+		if (sscanf(line, "entries: %llu", &value) == 1)
+			ev->kept += value;
+		else if (sscanf(line, "overrun: %llu", &value) == 1 ||
+			 sscanf(line, "dropped events: %llu", &value) == 1)
+			ev->lost += value;
 }
 
-u64 drops_count(void)
+static struct events count_events(void)
 {
 	long cpu, cpus = sysconf(_SC_NPROCESSORS_CONF);
-	u64 sum = 0;
+	struct events ev = {};
 	char path[64];
 	FILE *in;
 
 	for (cpu = 0; cpu < cpus; cpu++) {
 		snprintf(path, sizeof(path), "per_cpu/cpu%ld/stats", cpu);
 		in = get(path);
-		sum += cpu_count(in);
+		add_cpu(&ev, in);
 		fclose(in);
 	}
-	return sum;
+	return ev;
+}
+
+/* Overwritten events count too, so a small buffer does not lose any. */
+u64 drops_count(void)
+{
+	struct events ev = count_events();
+
+	return ev.kept + ev.lost;
 }
 
 u64 drops_count_at(const char *text)
 {
-	FILE *in = get("trace");
+	u64 sum = 0, lost = count_events().lost;
 	char *line = NULL;
 	size_t size = 0;
-	u64 sum = 0;
+	FILE *in;
 
+	if (lost)
+		ktap_bail("%llu drops overwritten: trace_buf_size is too small",
+			  (unsigned long long)lost);
+	in = get("trace");
 	while (getline(&line, &size, in) > 0)
 		if (line[0] != '#' && strstr(line, text))
 			sum++;

@@ -77,18 +77,10 @@ int netns_other(void)
 	return other;
 }
 
-/* Any socket of this netns will do; closing one of AF_PACKET takes long. */
 static int ifreq_ioctl(unsigned long cmd, const char *name, struct ifreq *ifr)
 {
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int ret;
-
-	if (fd < 0)
-		ktap_bail("socket: %s", strerror(errno));
 	snprintf(ifr->ifr_name, IFNAMSIZ, "%s", name);
-	ret = ioctl(fd, cmd, ifr) ? -errno : 0;
-	close(fd);
-	return ret;
+	return ioctl(nl_socket(), cmd, ifr) ? -errno : 0;
 }
 
 int netdev_index(const char *name)

@@ -64,15 +64,18 @@ void nl_forget(void)
 	nl_fd = -1;
 }
 
-static void nl_open(void)
+int nl_socket(void)
 {
 	struct sockaddr_nl self = { .nl_family = AF_NETLINK };
 
+	if (nl_fd >= 0)
+		return nl_fd;
 	nl_fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	if (nl_fd < 0)
 		ktap_bail("netlink socket: %s", strerror(errno));
 	if (bind(nl_fd, (struct sockaddr *)&self, sizeof(self)))
 		ktap_bail("netlink bind: %s", strerror(errno));
+	return nl_fd;
 }
 
 /* One datagram may hold several messages. True once the answer is complete. */
@@ -100,17 +103,16 @@ int nl_talk(struct nl_req *req, nl_answer_fn answer, void *arg)
 		struct nlmsghdr nlh;
 		char bytes[32768];
 	} buf;
+	int fd = nl_socket();
 	ssize_t got;
 	int err = 0;
 
-	if (nl_fd < 0)
-		nl_open();
 	req->nlh.nlmsg_seq = ++nl_seq;
-	if (send(nl_fd, req, req->nlh.nlmsg_len, 0) < 0)
+	if (send(fd, req, req->nlh.nlmsg_len, 0) < 0)
 		ktap_bail("netlink send: %s", strerror(errno));
 	do {
 		do {
-			got = recv(nl_fd, &buf, sizeof(buf), 0);
+			got = recv(fd, &buf, sizeof(buf), 0);
 		} while (got < 0 && errno == EINTR);
 		if (got < 0)
 			ktap_bail("netlink recv: %s", strerror(errno));

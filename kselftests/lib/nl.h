@@ -23,6 +23,8 @@ void nl_put_u32(struct nl_req *req, int type, u32 value);
 void nl_put_str(struct nl_req *req, int type, const char *str);
 struct rtattr *nl_nest(struct nl_req *req, int type);
 void nl_nest_end(struct nl_req *req, struct rtattr *nest);
+/* This thread's socket, made when first asked for; ioctls on devices work, too. */
+int nl_socket(void);
 /* 0 or the kernel's -errno; trouble with the socket itself bails out. */
 int nl_talk(struct nl_req *req, nl_answer_fn answer, void *arg);
 /* The socket belongs to the netns it was made in: drop it when that changes. */
