@@ -3,7 +3,8 @@
  * The owner of a tun or tap device has three ways to say that it does not want
  * a frame: a list of MAC addresses, a filter on its socket, an eBPF program.
  * Whatever holds the frames that the ring has no slot for, these are dropped,
- * counted, and stop nothing; without the filter all frames arrive again.
+ * counted, and stop nothing; without the filter all frames arrive again. The
+ * filter on the socket may also ask for less of a frame than there is.
  */
 #include <errno.h>
 #include <string.h>
@@ -17,12 +18,16 @@
 #include "ktap.h"
 #include "netdev.h"
 #include "run.h"
+#include "trim.h"
 
-enum filter { FILTER_MAC, FILTER_SOCKET, FILTER_EBPF };
+enum filter { FILTER_MAC, FILTER_SOCKET, FILTER_EBPF, FILTER_SHORTEN };
 
-static const char * const filters[] = { "mac", "socket", "ebpf", NULL };
+static const char * const filters[] = {
+	"mac", "socket", "ebpf", "shorten", NULL,
+};
+
 static const char * const reasons[] = {
-	"TAP_TXFILTER", "SOCKET_FILTER", "TAP_FILTER",
+	"TAP_TXFILTER", "SOCKET_FILTER", "TAP_FILTER", "SOCKET_FILTER",
 };
 
 static void must(int fd, unsigned long request, const void *arg)
@@ -44,12 +49,18 @@ static void filter_mac(int fd, bool on)
 	must(fd, TUNSETTXFILTER, &list);
 }
 
-static void filter_socket(int fd, bool on)
+/* Nothing of the frame, or all but its last bytes. */
+static void filter_socket(int fd, bool on, bool shorten)
 {
+	struct sock_filter part[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
+		BPF_STMT(BPF_ALU | BPF_SUB | BPF_K, TRIM_BYTES),
+		BPF_STMT(BPF_RET | BPF_A, 0),
+	};
 	struct sock_filter nothing[] = { BPF_STMT(BPF_RET | BPF_K, 0) };
 	struct sock_fprog prog = {
-		.len = ARRAY_SIZE(nothing),
-		.filter = nothing,
+		.len = shorten ? ARRAY_SIZE(part) : ARRAY_SIZE(nothing),
+		.filter = shorten ? part : nothing,
 	};
 
 	must(fd, on ? TUNATTACHFILTER : TUNDETACHFILTER, &prog);
@@ -73,10 +84,10 @@ static void set(enum filter filter, int fd, bool on)
 {
 	if (filter == FILTER_MAC)
 		filter_mac(fd, on);
-	else if (filter == FILTER_SOCKET)
-		filter_socket(fd, on);
-	else
+	else if (filter == FILTER_EBPF)
 		filter_ebpf(fd, on);
+	else
+		filter_socket(fd, on, filter == FILTER_SHORTEN);
 }
 
 /* As many as there are slots: the ring would be full of them. */
@@ -91,11 +102,33 @@ static void check_unwanted(struct run *x)
 	netdev_stats(x->b.dev, &after);
 	drops = drops_count();
 	ktap_figure("filtered", (long long)drops, "frames");
+	ktap_figure("accepted", sent, "frames");
 	ktap_ok(drops == x->sc.len &&
 		after.tx_dropped - before.tx_dropped == drops,
 		"what is not wanted is dropped and counted: %llu and %llu of %u, %u accepted",
 		drops, after.tx_dropped - before.tx_dropped, x->sc.len, sent);
 	ktap_ok(!bench_stopped(&x->b, &x->sc), "nothing is stopped");
+}
+
+static void check_shorter(struct run *x)
+{
+	unsigned int sent, got;
+
+	x->s.frame.tail = TRIM_TAIL;
+	x->out.tail = TRIM_LEFT;
+	sent = sender_send_many(&x->s, x->sc.len);
+	reader_start(&x->r);
+	got = reader_take(&x->r, sent);
+	ktap_figure("filtered", (long long)drops_count(), "frames");
+	ktap_figure("accepted", sent, "frames");
+	ktap_ok(sent == x->sc.len && got == sent && !drops_count(),
+		"each frame comes: %u of %u", got, x->sc.len);
+	ktap_ok(x->out.frames == sent && !x->out.foreign,
+		"%d bytes shorter: %llu, %llu of another length", TRIM_BYTES,
+		x->out.frames, x->out.foreign);
+	tally_start(&x->out, scenario_ether(&x->sc), x->b.cookie);
+	x->out.next = sent;
+	x->out.tail = TRIM_TAIL;
 }
 
 static void check_wanted(struct run *x)
@@ -126,9 +159,13 @@ int main(int argc, char **argv)
 	run_open(&x, "filter0");
 
 	set(filter, x.b.fd[0], true);
-	check_unwanted(&x);
+	if (filter == FILTER_SHORTEN)
+		check_shorter(&x);
+	else
+		check_unwanted(&x);
 	set(filter, x.b.fd[0], false);
-	reader_start(&x.r);
+	if (filter != FILTER_SHORTEN)
+		reader_start(&x.r);
 	check_wanted(&x);
 
 	run_close(&x);

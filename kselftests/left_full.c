@@ -32,7 +32,8 @@ static const char * const hows[] = {
 struct test {
 	struct run x;
 	enum how how;
-	unsigned int queue;	/* of one or two, the one that is full */
+	bool two;
+	unsigned int queue;	/* of the two, the one that is full */
 	unsigned int len;	/* the ring's, in the end */
 	struct reader vhost;
 	struct listener tap;
@@ -44,6 +45,7 @@ static void test_open(struct test *t)
 	struct scenario *sc = &t->x.sc;
 
 	t->len = sc->len;
+	t->two = sc->queues == 2;
 	if (t->how == HOW_SHRINK)
 		sc->len *= 2;
 	if (t->how == HOW_ATTACH) {
@@ -51,15 +53,13 @@ static void test_open(struct test *t)
 		sc->queues = 2;
 	}
 	sc->multi_queue = t->how == HOW_OPEN;
-	if (t->queue)
-		sc->queues = 2;
 	netns_enter();
 	drops_start("FULL_RING");
 	run_open(&t->x, "full0");
 	if (t->how == HOW_ATTACH)
 		tuntap_queue(t->x.b.fd[1], false);
-	if (t->queue)
-		run_second_queue(&t->x);
+	if (t->two)
+		run_use_queue(&t->x, t->queue);
 	reader_open(&t->vhost, READER_VHOST, t->x.b.fd[0], &t->x.out,
 		    sc->stall_ms);
 }
@@ -153,18 +153,18 @@ int main(int argc, char **argv)
 		.how = (enum how)choice_take(&argc, argv, "how", hows, HOW_LINK),
 	};
 	const struct scenario_option extra[] = {
-		{ "queue", &t.queue, "1: the second of two (0; link, shrink, detach)" },
+		{ "queue", &t.queue, "of two, which is full (0; link, shrink, detach)" },
 	};
 	bool detach;
 
 	scenario_defaults(&t.x.sc);
 	t.x.sc.len = 16;
 	scenario_options(&t.x.sc, argc, argv, extra, ARRAY_SIZE(extra));
-	scenario_need_one_queue(&t.x.sc);
 	detach = t.how == HOW_DETACH;
-	if (t.queue > 1 || (detach && !t.queue) ||
-	    (t.queue && !detach && t.how != HOW_LINK && t.how != HOW_SHRINK))
-		ktap_bail("two queues: link, shrink, detach, and detach only so");
+	if (t.x.sc.queues > 2 || t.queue >= t.x.sc.queues || (detach && !t.queue) ||
+	    (t.x.sc.queues == 2 && !detach && t.how != HOW_LINK &&
+	     t.how != HOW_SHRINK))
+		ktap_bail("two queues: link, shrink, detach of the second");
 	if (!run_has_backlog(&t.x) || !t.x.sc.len || t.x.sc.len >= VHOST_BATCH)
 		ktap_bail("left_full takes tun or tap, a length of 1 to %d, a qdisc",
 			  VHOST_BATCH - 1);

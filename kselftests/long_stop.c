@@ -16,12 +16,24 @@
 /* dev->watchdog_timeo is 5 s where a driver sets none, and looked at as often. */
 #define LONG_S 11
 
-int main(int argc, char **argv)
+static void wait_long(struct run *x, struct kmsg *kmsg)
 {
 	const struct timespec span = { .tv_sec = LONG_S };
-	unsigned int held, got;
 	struct listener tap;
 	struct tally seen;
+
+	listener_open(&tap, x->b.dev, scenario_ether(&x->sc));
+	tally_start(&seen, scenario_ether(&x->sc), x->b.cookie);
+	nanosleep(&span, NULL);
+	listener_collect(&tap, &seen);
+	listener_close(&tap);
+	ktap_ok(!kmsg_count(kmsg), "in %d s nobody complains", LONG_S);
+	ktap_ok(!seen.frames, "and none goes to the driver: %llu", seen.frames);
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int held, got;
 	struct kmsg kmsg;
 	struct run x;
 
@@ -37,13 +49,12 @@ int main(int argc, char **argv)
 	run_send(&x, x.sc.len + EXTRA);
 	held = (unsigned int)run_backlog(&x);
 	ktap_ok(held == EXTRA, "%u of %u wait", held, EXTRA);
-	listener_open(&tap, x.b.dev, scenario_ether(&x.sc));
-	tally_start(&seen, scenario_ether(&x.sc), x.b.cookie);
-	nanosleep(&span, NULL);
-	listener_collect(&tap, &seen);
-	listener_close(&tap);
-	ktap_ok(!kmsg_count(&kmsg), "in %d s nobody complains", LONG_S);
-	ktap_ok(!seen.frames, "and none goes to the driver: %llu", seen.frames);
+	if (held) {
+		wait_long(&x, &kmsg);
+	} else {
+		ktap_skip("nothing is stopped", "nobody complains");
+		ktap_skip("nothing is stopped", "and none goes to the driver");
+	}
 	reader_start(&x.r);
 	got = reader_take(&x.r, x.sc.len + held);
 	ktap_ok(got == x.sc.len + held, "then all come out: %u of %u", got,

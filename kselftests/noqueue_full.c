@@ -115,7 +115,7 @@ int main(int argc, char **argv)
 	if (action == ACTION_ATTACH)
 		tuntap_queue(x.b.fd[1], false);
 	else if (action == ACTION_DETACH)
-		run_second_queue(&x);
+		run_use_queue(&x, 1);
 
 	kept = sender_send_many(&x.s, x.sc.len);
 	ktap_ok(kept == x.sc.len, "the ring holds %u of %u", kept, x.sc.len);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <string.h>
-#include <sys/socket.h>
 
 #include "flows.h"
 
@@ -25,6 +24,12 @@ void flows_tail(struct flows *fl, u16 tail)
 		fl->tally[i].tail = tail;
 }
 
+void flows_mark(struct flows *fl, u8 *times, u64 n)
+{
+	fl->times = times;
+	fl->n_times = n;
+}
+
 void flows_frame(struct flows *fl, const void *buf, size_t len)
 {
 	struct frame f = {
@@ -40,23 +45,19 @@ void flows_frame(struct flows *fl, const void *buf, size_t len)
 		return;
 	}
 	tally_frame(&fl->tally[i], buf, len);
+	if (f.seq < fl->n_times)
+		__atomic_add_fetch(&fl->times[f.seq], 1, __ATOMIC_RELAXED);
 	/* Other threads watch this number grow. */
 	__atomic_store_n(&fl->frames, fl->frames + 1, __ATOMIC_RELEASE);
 }
 
 void flows_collect(struct flows *fl, struct listener *l)
 {
-	struct sockaddr_ll from;
-	socklen_t size = sizeof(from);
 	char buf[FRAME_MAX];
 	ssize_t len;
 
-	while ((len = recvfrom(l->fd, buf, sizeof(buf), MSG_DONTWAIT,
-			       (struct sockaddr *)&from, &size)) >= 0) {
-		if (from.sll_pkttype == PACKET_OUTGOING)
-			flows_frame(fl, buf, (size_t)len);
-		size = sizeof(from);
-	}
+	while ((len = listener_next(l, buf, sizeof(buf))) >= 0)
+		flows_frame(fl, buf, (size_t)len);
 }
 
 u64 flows_missing(const struct flows *fl)

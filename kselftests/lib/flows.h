@@ -16,12 +16,16 @@ struct flows {
 	unsigned int n;
 	u64 frames;	/* of all the flows */
 	u64 stray;		/* of none of them */
+	u8 *times;		/* see flows_mark() */
+	u64 n_times;
 	struct tally tally[FLOWS_MAX];
 };
 
 void flows_start(struct flows *fl, unsigned int n, bool ether, u32 cookie);
 /* What is behind each frame, after flows_start(): see struct frame. */
 void flows_tail(struct flows *fl, u16 tail);
+/* Count in @times, which several may share, how often each of @n numbers comes. */
+void flows_mark(struct flows *fl, u8 *times, u64 n);
 void flows_frame(struct flows *fl, const void *buf, size_t len);
 /* As listener_collect(), one tally a flow. */
 void flows_collect(struct flows *fl, struct listener *l);

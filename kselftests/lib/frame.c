@@ -251,19 +251,27 @@ void listener_open(struct listener *l, const char *dev, bool ether)
 		ktap_bail("bind to %s: %s", dev, strerror(errno));
 }
 
-void listener_collect(struct listener *l, struct tally *t)
+ssize_t listener_next(struct listener *l, void *buf, size_t size)
 {
 	struct sockaddr_ll from;
-	socklen_t size = sizeof(from);
+	socklen_t from_size;
+	ssize_t len;
+
+	do {
+		from_size = sizeof(from);
+		len = recvfrom(l->fd, buf, size, MSG_DONTWAIT,
+			       (struct sockaddr *)&from, &from_size);
+	} while (len >= 0 && from.sll_pkttype != PACKET_OUTGOING);
+	return len;
+}
+
+void listener_collect(struct listener *l, struct tally *t)
+{
 	char buf[FRAME_MAX];
 	ssize_t len;
 
-	while ((len = recvfrom(l->fd, buf, sizeof(buf), MSG_DONTWAIT,
-			       (struct sockaddr *)&from, &size)) >= 0) {
-		if (from.sll_pkttype == PACKET_OUTGOING)
-			tally_frame(t, buf, (size_t)len);
-		size = sizeof(from);
-	}
+	while ((len = listener_next(l, buf, sizeof(buf))) >= 0)
+		tally_frame(t, buf, (size_t)len);
 }
 
 void listener_close(struct listener *l)

@@ -6,6 +6,7 @@
 #ifndef KSERIES_FRAME_H
 #define KSERIES_FRAME_H
 
+#include <sys/types.h>
 #include <linux/if_packet.h>
 
 #include "types.h"
@@ -91,6 +92,8 @@ struct listener {
 };
 
 void listener_open(struct listener *l, const char *dev, bool ether);
+/* The next frame that went to the driver, or -1 for none up to now. */
+ssize_t listener_next(struct listener *l, void *buf, size_t size);
 /* Enter all that was seen up to now into @t. */
 void listener_collect(struct listener *l, struct tally *t);
 void listener_close(struct listener *l);

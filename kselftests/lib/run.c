@@ -136,12 +136,13 @@ bool run_drain(struct run *x)
 	return all;
 }
 
-void run_second_queue(struct run *x)
+void run_use_queue(struct run *x, unsigned int queue)
 {
 	bpf_steer_by_port(x->b.fd[0], scenario_ether(&x->sc),
-			  x->s.frame.port - 1);
+			  (u16)(x->s.frame.port - queue));
 	reader_close(&x->r);
-	reader_open(&x->r, x->sc.reader, x->b.fd[1], &x->out, x->sc.stall_ms);
+	reader_open(&x->r, x->sc.reader, x->b.fd[queue], &x->out,
+		    x->sc.stall_ms);
 }
 
 void run_attach_held(struct run *x, struct reader *vhost, unsigned int len)

@@ -41,8 +41,8 @@ u64 run_backlog_falls(const struct run *x, u64 target);
  * for anything else. False, with a diagnosis, if the reader stalls.
  */
 bool run_drain(struct run *x);
-/* Of two files: all frames go to the second one's queue, which @x->r reads. */
-void run_second_queue(struct run *x);
+/* Of two files: all frames go to the queue of this one, which @x->r reads. */
+void run_use_queue(struct run *x, unsigned int queue);
 /*
  * The only file with a queue is detached, gets back what @vhost holds of it, and
  * is attached again, to a device of this length.

@@ -6,14 +6,17 @@ import pytest
 from kseries.run import Run
 
 
-@pytest.mark.kernel_case("same", figures=("filtered",), reason="a filter comes before the ring")
+@pytest.mark.kernel_case(
+    "same", figures=("filtered", "accepted"), reason="a filter comes before the ring"
+)
 @pytest.mark.kernel_program(
     "frame_filter --dev {dev} --reader {reader} --qdisc {qdisc} --len 16 --filter {which}"
 )
 @pytest.mark.parametrize("qdisc", ["fq_codel", "noqueue"])
 @pytest.mark.parametrize("reader", ["read", "vhost"])
 @pytest.mark.parametrize(
-    ("dev", "which"), [("tap", "mac"), ("tap", "socket"), ("tap", "ebpf"), ("tun", "ebpf")]
+    ("dev", "which"),
+    [("tap", "mac"), ("tap", "socket"), ("tap", "shorten"), ("tap", "ebpf"), ("tun", "ebpf")],
 )
 def test_frame_filter(kernel_run: Run, dev: str, which: str, reader: str, qdisc: str) -> None:
     kernel_run.check()

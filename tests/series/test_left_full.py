@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from kseries.run import Run
 
-from .matrix import DEVICES, READERS
+from .matrix import DEVICES, READERS, few
 
 
 @pytest.mark.kernel_case("fixes", reason="what finds the ring full is dropped")
@@ -28,7 +28,26 @@ def test_left_full(
 
 @pytest.mark.kernel_case("fixes", reason="what finds the ring full is dropped")
 @pytest.mark.kernel_program(
-    "left_full --dev {dev} --reader {reader} --qdisc {qdisc} --len {length} --how {how} --queue 1"
+    "left_full --dev {dev} --reader {reader} --qdisc {qdisc} --len {length} --how {how}"
+    " --queues 2 --queue 0"
+)
+@pytest.mark.scenarios(
+    dev=DEVICES,
+    reader=few(READERS, "read", "vhost"),
+    qdisc=("fq_codel", "pfifo_fast"),
+    length=(1, 16),
+    how=("link", "shrink"),
+)
+def test_first_left_full(
+    kernel_run: Run, dev: str, reader: str, qdisc: str, length: int, how: str
+) -> None:
+    kernel_run.check()
+
+
+@pytest.mark.kernel_case("fixes", reason="what finds the ring full is dropped")
+@pytest.mark.kernel_program(
+    "left_full --dev {dev} --reader {reader} --qdisc {qdisc} --len {length} --how {how}"
+    " --queues 2 --queue 1"
 )
 @pytest.mark.scenarios(
     crossed=("how", "length"),

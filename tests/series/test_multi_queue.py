@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from kseries.run import Run
 
-from .matrix import DEVICES
+from .matrix import DEVICES, Graded
 
 UNDER_MQ = "multi_queue --dev {dev} --qdisc mq --child {child} --queues {queues} --len {length}"
 CHILDREN = ("fq_codel", "pfifo_fast")
@@ -47,7 +47,9 @@ def test_one_qdisc_for_all(kernel_run: Run, dev: str, qdisc: str, queues: int, l
 
 @pytest.mark.kernel_case("fixes", reason="the driver drops what the full queues cannot hold")
 @pytest.mark.kernel_program(UNDER_MQ + " --part wake")
-@pytest.mark.scenarios(dev=DEVICES, child=CHILDREN, queues=(1, 2, 4), length=LENGTHS)
+@pytest.mark.scenarios(
+    dev=DEVICES, child=CHILDREN, queues=Graded((1, 2, 4), once=(16,)), length=LENGTHS
+)
 def test_reader_wakes_its_own(
     kernel_run: Run, dev: str, child: str, queues: int, length: int
 ) -> None:

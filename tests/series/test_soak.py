@@ -98,6 +98,21 @@ def test_two_readers(kernel_run: Run, dev: str, reader: str, length: int, fixed:
     kernel_run.check()
 
 
+# The same for devices whose rings have no queue: nothing here waits for room, on any.
+@pytest.mark.kernel_case("keeps", reason="a frame is one reader's alone, on every device")
+@pytest.mark.kernel_program(
+    "shared_file --dev {dev} --reader {reader} --len {length} --resize {resize}"
+)
+@pytest.mark.scenarios(
+    dev=("macvtap", "ipvtap", "tap"),
+    reader=("read", "vhost", "readv"),
+    length=(4, 64),
+    resize=(0, 1),
+)
+def test_shared_file(kernel_run: Run, dev: str, reader: str, length: int, resize: int) -> None:
+    kernel_run.check()
+
+
 @pytest.mark.kernel_case("fixes", reason="the driver drops what the reader is too slow for")
 @pytest.mark.kernel_program(
     "soak --dev {dev} --reader {reader} --qdisc fq_codel --len {length} --queue 1"

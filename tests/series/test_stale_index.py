@@ -9,7 +9,11 @@ from .matrix import DEVICES
 
 
 @pytest.mark.kernel_case("keeps", reason="a detached file's number is another file's by now")
-@pytest.mark.kernel_program("stale_index --dev {dev} --qdisc {qdisc} --len {length}")
-@pytest.mark.scenarios(dev=DEVICES, qdisc=("fq_codel", "pfifo_fast"), length=(2, 16))
-def test_stale_index(kernel_run: Run, dev: str, qdisc: str, length: int) -> None:
+@pytest.mark.kernel_program(
+    "stale_index --dev {dev} --reader {reader} --qdisc {qdisc} --len {length}"
+)
+@pytest.mark.scenarios(
+    dev=DEVICES, reader=("read", "vhost"), qdisc=("fq_codel", "pfifo_fast"), length=(2, 16)
+)
+def test_stale_index(kernel_run: Run, dev: str, reader: str, qdisc: str, length: int) -> None:
     kernel_run.check()

@@ -25,3 +25,10 @@ def test_wake_after_consume(
     kernel_run: Run, dev: str, reader: str, qdisc: str, length: int
 ) -> None:
     kernel_run.check()
+
+
+@pytest.mark.kernel_case("fixes", reason="nothing waits for the room that the read makes")
+@pytest.mark.kernel_program("failed_read --dev {dev} --qdisc {qdisc} --len {length}")
+@pytest.mark.scenarios(dev=DEVICES, qdisc=("fq_codel", "pfifo_fast", "mq"), length=(1, 2, 32, 500))
+def test_failed_read(kernel_run: Run, dev: str, qdisc: str, length: int) -> None:
+    kernel_run.check()
