@@ -1,0 +1,73 @@
+"""What vhost-net calls of tun and tap is there for it as a module, and without them.
+
+The kernels of this project have all three built in, where neither a missing export nor a missing
+stub shows; a distribution's does not compile then. Nothing is built here: the sources are read, as
+each prefix of the series leaves them.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from kseries.series import Series
+from kseries.session import KEY
+from kseries.source import Source
+from kseries.tree import patched_files
+
+USER = "drivers/vhost/net.c"
+# A header has what a driver offers, and behind #else what there is without the driver.
+OFFERS = {
+    "include/linux/if_tun.h": "drivers/net/tun.c",
+    "include/linux/if_tap.h": "drivers/net/tap.c",
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test for stock and for each prefix that changes one of the files."""
+    session = metafunc.config.stash.get(KEY, None)
+    patches = session.series.patches if session else ()
+    wanted = {USER, *OFFERS, *OFFERS.values()}
+    prefixes = [k for k, patch in enumerate(patches, 1) if wanted & set(patch.files)]
+    metafunc.parametrize("prefix", [0, *prefixes], ids=lambda k: f"prefix-{k}")
+
+
+def test_exports(kernel_tree: Source, kernel_series: Series, prefix: int) -> None:
+    changed = patched_files(kernel_tree.root, kernel_series.prefix(prefix)) if prefix else {}
+
+    def text(name: str) -> str:
+        content = changed.get(name)
+        return (content.data if content else (kernel_tree.root / name).read_bytes()).decode()
+
+    called = set(re.findall(r"\b((?:tun|tap)_\w+)\(", text(USER)))
+    offered = 0
+    for header, driver in OFFERS.items():
+        with_driver, without = _halves(text(header))
+        for name in sorted(called & set(_functions(with_driver))):
+            offered += 1
+            if not _is_inline(name, with_driver):
+                assert re.search(rf"^EXPORT_SYMBOL(_GPL)?\({name}\);", text(driver), re.M), (
+                    f"{driver} does not export {name}(): with CONFIG_VHOST_NET=m it is missing"
+                )
+            assert _is_inline(name, without), (
+                f"{header} has no static inline {name}() for a kernel without {driver}"
+            )
+            called.remove(name)
+    assert offered, f"{USER} calls nothing of {', '.join(OFFERS)}: is this the right tree?"
+    assert not called, f"{USER} calls what no header offers: {', '.join(sorted(called))}"
+
+
+def _halves(header: str) -> tuple[str, str]:
+    """Return what a header says with its driver, and what without."""
+    parts = r"^#if[^\n]*CONFIG_(?:TUN|TAP)\b[^\n]*\n(.*?)^#else\b(.*?)^#endif"
+    found = re.search(parts, header, re.M | re.S)
+    assert found, "no #if CONFIG_... with its #else in the header"
+    return found[1], found[2]
+
+
+def _functions(text: str) -> list[str]:
+    return re.findall(r"\b(\w+)\((?!\*)", text)
+
+
+def _is_inline(name: str, text: str) -> bool:
+    return bool(re.search(rf"^static inline [^;{{}}]*\b{name}\(", text, re.M))
