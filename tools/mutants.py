@@ -43,7 +43,9 @@ def read(path: Path) -> Mutant:
     lines = path.read_text().splitlines()
     said = {m[1]: m[2] for line in lines if (m := re.match(r"# (\w+): +(\S.*)", line))}
     if said.get("Mutant") != path.stem or not {"Point", "Tests"} <= said.keys():
-        raise ValueError(f"{path}: needs '# Mutant: {path.stem}', '# Point: N' (or none) and '# Tests: …'")
+        raise ValueError(
+            f"{path}: needs '# Mutant: {path.stem}', '# Point: N' (or none) and '# Tests: …'"
+        )
     points = tuple(int(number) for number in said["Point"].split(",") if number != "none")
     return Mutant(path, points, tuple(shlex.split(said["Tests"])), said.get("Config"))
 
