@@ -16,6 +16,7 @@ PROGRAMS = sorted(path.stem for path in (Path(__file__).parents[2] / "kselftests
 # Those whose defaults are not those of all.
 OWN = (
     "detach_race",
+    "given_back_race",
     "left_full",
     "macvtap_files",
     "multi_queue",

@@ -26,3 +26,10 @@ def test_resize_race(kernel_run: Run, dev: str, reader: str, qdisc: str, length:
 @pytest.mark.scenarios(dev=("tun", "tap"), qdisc=("fq_codel", "pfifo_fast", "mq"), length=(1, 2))
 def test_detach_race(kernel_run: Run, dev: str, qdisc: str, length: int) -> None:
     kernel_run.check()
+
+
+@pytest.mark.kernel_case("keeps", reason="who reads what is given back keeps the queue running")
+@pytest.mark.kernel_program("given_back_race --dev {dev} --qdisc fq_codel --len {length}")
+@pytest.mark.scenarios(dev=("tun", "tap"), length=(1, 2, 4))
+def test_given_back_race(kernel_run: Run, dev: str, length: int) -> None:
+    kernel_run.check()

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * vhost-net gives a whole ring of frames back while somebody reads it. Who
+ * gives back finds the ring full and stops the queue; by then it may be empty,
+ * and the reader, which saw no stopped queue, has woken none. A trap makes the
+ * time between the look at the ring and the stop longer.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "drops.h"
+#include "ktap.h"
+#include "load.h"
+#include "netdev.h"
+#include "scenario.h"
+#include "stall.h"
+#include "trap.h"
+#include "vhost.h"
+
+/* The longest pause between two looks of the reader, in turns of rnd_pause(). */
+#define PAUSE 600
+
+struct race {
+	struct scenario sc;
+	struct bench bench;
+	struct sender sender;
+	unsigned int rounds;
+	struct tally out;
+	u64 got;
+	bool reads;
+	bool stop;
+	int cpu;
+};
+
+static void *read_all(void *arg)
+{
+	struct race *rc = arg;
+	u32 rnd = rnd_start(rc->sc.seed, 1);
+	char buf[FRAME_MAX];
+	ssize_t len;
+
+	cpu_pin(rc->cpu);
+	while (!shared_get(rc->stop)) {
+		if (!shared_get(rc->reads)) {
+			load_wait(stall_now_ns());
+			continue;
+		}
+		len = read(rc->bench.fd[0], buf, sizeof(buf));
+		if (len >= 0) {
+			tally_frame(&rc->out, buf, (size_t)len);
+			shared_add(rc->got, 1);
+		} else {
+			rnd_pause(&rnd, PAUSE);
+		}
+	}
+	return NULL;
+}
+
+static bool wait_for(struct race *rc, u64 n)
+{
+	struct stall st;
+
+	stall_start(&st, rc->sc.stall_ms);
+	while (shared_get(rc->got) < n && !stall_over(&st)) {
+		load_wait(stall_now_ns());
+		stall_note(&st, shared_get(rc->got));
+	}
+	return shared_get(rc->got) >= n;
+}
+
+static void wait_for_empty_ring(struct race *rc)
+{
+	struct pollfd pfd = { .fd = rc->bench.fd[0], .events = POLLIN };
+	struct stall st;
+
+	stall_start(&st, rc->sc.stall_ms);
+	while (poll(&pfd, 1, 0)) {
+		if (stall_over(&st))
+			ktap_bail("vhost takes no batch");
+		load_wait(stall_now_ns());
+	}
+}
+
+/* How many rounds went well. */
+static unsigned int race(struct race *rc, struct vhost *v, struct trap *tr)
+{
+	unsigned int i;
+	u64 n = 0;
+
+	for (i = 0; i < rc->rounds; i++) {
+		if (sender_send_many(&rc->sender, rc->sc.len) != rc->sc.len)
+			ktap_bail("send: errno %d", rc->sender.error);
+		vhost_attach(v, rc->bench.fd[0]);
+		wait_for_empty_ring(rc);
+		shared_set(rc->reads, true);
+		trap_set(tr, true);
+		vhost_detach(v);
+		trap_set(tr, false);
+		n += rc->sc.len;
+		if (!wait_for(rc, n)) {
+			ktap_diag("round %u: of %llu frames given back and read before, %llu came",
+				  i, (unsigned long long)n,
+				  (unsigned long long)rc->got);
+			break;
+		}
+		sender_send_many(&rc->sender, 1);
+		if (!wait_for(rc, ++n)) {
+			ktap_diag("round %u: a fresh frame does not come: queue %s",
+				  i, bench_stopped(&rc->bench, &rc->sc) ?
+				  "stopped" : "running");
+			break;
+		}
+		shared_set(rc->reads, false);
+	}
+	return i;
+}
+
+int main(int argc, char **argv)
+{
+	struct race rc = { .rounds = 150 };
+	const struct scenario_option extra[] = {
+		{ "rounds", &rc.rounds, "of giving back (150)" },
+	};
+	int cpu[CPU_SETSIZE];
+	pthread_t reader;
+	unsigned int done, n;
+	struct vhost *v;
+	struct trap tr;
+	u64 slots, traps;
+
+	scenario_defaults(&rc.sc);
+	rc.sc.len = 2;
+	scenario_options(&rc.sc, argc, argv, extra, ARRAY_SIZE(extra));
+	scenario_need_one_queue(&rc.sc);
+	/* pfifo_fast has an array of its own, which the trap would take for the ring's. */
+	if (!scenario_owns_queue(&rc.sc) || strcmp(rc.sc.qdisc, "fq_codel") ||
+	    !rc.sc.len || rc.sc.len > TRAP_SLOTS)
+		ktap_bail("given_back_race takes tun or tap, fq_codel, a length of 1 to %d",
+			  TRAP_SLOTS);
+	ktap_plan(4);
+	netns_enter();
+	bench_open(&rc.bench, &rc.sc, "race0");
+	slots = trap_find(rc.bench.dev, rc.sc.len);
+	drops_start("FULL_RING");
+	bench_sender(&rc.bench, &rc.sc, &rc.sender, false);
+	tally_start(&rc.out, scenario_ether(&rc.sc), rc.bench.cookie);
+	if (fcntl(rc.bench.fd[0], F_SETFL, O_NONBLOCK))
+		ktap_bail("O_NONBLOCK: errno %d", errno);
+	n = cpus_allowed(cpu, CPU_SETSIZE);
+	rc.cpu = cpu[n - 1];
+	if (pthread_create(&reader, NULL, read_all, &rc))
+		ktap_bail("no thread");
+	/* The reader and who gives back each have a CPU, if there are two. */
+	cpu_pin(cpu[0]);
+	v = vhost_open();
+	trap_open(&tr, slots, rc.sc.len);
+	done = race(&rc, v, &tr);
+	traps = trap_close(&tr);
+	shared_set(rc.stop, true);
+	pthread_join(reader, NULL);
+	vhost_close(v);
+	ktap_figure("traps", (long long)traps, NULL);
+	ktap_ok(done == rc.rounds, "the queue runs after each round: %u of %u", done,
+		rc.rounds);
+	ktap_ok(traps >= done, "who gives back is held up at the ring: %llu times",
+		traps);
+	ktap_ok(!rc.out.missing && !rc.out.repeated && !rc.out.foreign,
+		"each frame once, in order: %llu missing, %llu repeated",
+		rc.out.missing, rc.out.repeated);
+	ktap_ok(!drops_count(), "none is dropped for a full ring: %llu",
+		drops_count());
+	sender_close(&rc.sender);
+	bench_close(&rc.bench);
+	drops_stop();
+	return ktap_status();
+}
