@@ -61,5 +61,11 @@ def run(command: Sequence[str], out: TextIO) -> int:
 
 
 def red(verdict: dict[str, Any]) -> list[str]:
-    """Return the cases that are bad for the series, without their folder: file::test[case]."""
-    return [case["name"].rpartition("/")[2] for case in verdict["cases"] if case["verdict"] in RED]
+    """Return what is bad for the series, without its folder: file::test[case].
+
+    These are cases, and tests that need no kernel.
+    """
+    names = [case["name"] for case in verdict["cases"] if case["verdict"] in RED]
+    plain = [f["message"] for f in verdict["findings"] if f["kind"] == "test"]
+    names += [message.partition(" failed: ")[0] for message in plain]
+    return [name.rpartition("/")[2] for name in names]

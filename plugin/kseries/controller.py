@@ -14,7 +14,7 @@ from xdist.scheduler import LoadScopeScheduling
 from . import calibrate
 from .collection import LEFT_OUT, case_of, commands_of, is_half, kernel_of
 from .errors import KseriesError, SeriesFinding, UsageProblem
-from .halves import ATTRIBUTE, LAST_WORDS, from_report
+from .halves import ATTRIBUTE, FAILURE, LAST_WORDS, from_report
 from .lane import Lane, qemu_version
 from .progress import OnTerminal
 from .report import REPORTS, terminal
@@ -32,6 +32,8 @@ class Controller:
         self._session = session
         self._halves: dict[str, dict[str, object]] = {}
         self._findings: list[Finding] = []
+        # Of tests that are no halves.
+        self._failures: list[Finding] = []
         self._verdict: Verdict | None = None
         self._floors: list[calibrate.Floor] = []
         self._floors_file: Path | None = None
@@ -93,10 +95,16 @@ class Controller:
         self._add_last_words(output.get(LAST_WORDS, ()))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Gather the halves; a later phase (an error in the teardown) outranks an earlier one."""
+        """Gather the halves; a later phase (an error in the teardown) outranks an earlier one.
+
+        And gather what else of the series' tests failed.
+        """
         data = getattr(report, ATTRIBUTE, None)
         if data is not None:
             self._halves[report.nodeid] = data
+        failure = getattr(report, FAILURE, None)
+        if failure is not None:
+            self._failures.append(Finding(*failure))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -105,7 +113,7 @@ class Controller:
             self._add_last_words(self._session.part())
         self._session.close()
         usage = exitstatus in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR)
-        ran_nothing = not self._halves and not self._findings
+        ran_nothing = not self._halves and not self._findings and not self._failures
         if usage or session.config.option.collectonly or ran_nothing:
             return
         interrupted = exitstatus == pytest.ExitCode.INTERRUPTED and not self._findings
@@ -180,7 +188,7 @@ class Controller:
             ],
             cases=cases,
             rows=session.rows,
-            findings=self._findings,
+            findings=[*self._findings, *self._failures],
             interrupted=interrupted,
             circumstances=session.circumstances,
             measured_with=session.measured_with if cases else {},

@@ -1,4 +1,7 @@
-"""Turns what pytest knows of a test's phases into the half of a case, in the worker that ran it."""
+"""Turns what pytest knows of a test's phases into the half of a case, in the worker that ran it.
+
+A test of the series that uses no kernel, and so is no half, counts when it fails.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ import pytest
 
 from . import calibrate, ktap, marks
 from .baseline import Against
-from .collection import case_of, is_half, kernel_of, kind_of
-from .errors import GuestCrashed, GuestTestFailed
+from .collection import case_of, is_half, kernel_of, kind_of, needs_tree
+from .errors import GuestCrashed, GuestTestFailed, KseriesError
 from .fixtures import RUN
 from .functions import FunctionCost, by_function, differences
 from .run import Run
@@ -23,6 +26,10 @@ from .wall import LEVEL
 
 # The attribute of a test report that carries a half to the controller, as plain data.
 ATTRIBUTE = "kseries_half"
+# The same for a failure of a test that is no half: the kind and the message of a finding.
+FAILURE = "kseries_failure"
+# Of its message, so many lines: pytest's own report has them all.
+_LINES_SHOWN = 25
 # A line is no place for more.
 _FUNCTIONS_SHOWN = 4
 # What an xdist worker's guests said last, in what the worker sends when it ends.
@@ -64,6 +71,8 @@ class Halves:
         """Attach the half to the report of the phase that decided it."""
         report = yield
         if not is_half(item):
+            if report.failed and call.excinfo and needs_tree(item):
+                setattr(report, FAILURE, _failure(item, call.excinfo))
             return report
         decided = report.when == "call" or (report.when in ("setup", "teardown") and call.excinfo)
         if decided:
@@ -191,6 +200,12 @@ def _carried(
         "comparison": asdict(comparison) if comparison else None,
         "against": asdict(against) if against else None,
     }
+
+
+def _failure(item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException]) -> tuple[str, str]:
+    kind = "infra" if excinfo.errisinstance(KseriesError) else "test"
+    said = (str(excinfo.value) or excinfo.typename).splitlines()[:_LINES_SHOWN]
+    return kind, "\n    ".join([f"{item.nodeid} failed: {said[0]}", *said[1:]])
 
 
 def _measured(run: Run) -> bool:

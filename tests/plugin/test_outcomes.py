@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import pytest
 from kseries.lane import Lane
 
+from tools.judge import red
+
 from . import fakes
 from .projects import CHECK, CONFTEST, FIXES, HEAD, KEEPS, RING, Project, errors
 
@@ -46,6 +48,50 @@ def test_all_good(project: Project) -> None:
             "report: report/ (verdict.json, junit.xml, review.txt, review.md): good",
         ]
     )
+
+
+PLAIN = """
+def test_exports(kernel_series):
+    assert not kernel_series.patches, "nothing may be patched\\nat all"
+
+def test_of_something_else():
+    assert False
+"""
+
+
+def test_a_test_without_a_kernel_is_a_finding(project: Project) -> None:
+    project.tests(RING + PLAIN)
+    result = project.run()
+    assert result.ret == 1
+    verdict = project.verdict()
+    assert verdict["good"] is verdict["infra_only"] is False
+    assert verdict["sentence"].startswith(
+        "The series is not good: test_it.py::test_exports failed: nothing may be patched"
+    )
+    (finding,) = verdict["findings"]
+    assert finding["kind"] == "test"
+    assert "at all" in finding["message"]
+    assert red(verdict) == ["test_it.py::test_exports"]
+
+
+def test_nothing_but_a_test_without_a_kernel(project: Project) -> None:
+    project.tests(PLAIN)
+    project.run("-k", "exports")
+    assert not project.verdict()["good"]
+    assert "failed: nothing may be patched" in (project.report / "junit.xml").read_text()
+
+
+def test_trouble_of_a_test_without_a_kernel(project: Project) -> None:
+    project.tests(
+        """
+        from kseries.errors import InfraError
+
+        def test_disk(kernel_tree):
+            raise InfraError("the disk is full")
+        """
+    )
+    project.run()
+    assert project.verdict()["infra_only"] is True
 
 
 def test_what_stock_said_is_in_the_verdict(project: Project) -> None:
