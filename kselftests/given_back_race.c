@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vhost-net gives a whole ring of frames back while somebody reads it. Who
- * gives back finds the ring full and stops the queue; by then it may be empty,
- * and the reader, which saw no stopped queue, has woken none. A trap makes the
- * time between the look at the ring and the stop longer.
+ * vhost-net gives frames back while somebody else is at the ring. A trap makes
+ * the time longer between the look at the ring and what follows from it.
+ *
+ *   reads  The ring is full of what comes back, and the queue is to be stopped;
+ *          by then the ring may be empty, and its reader, which saw no stopped
+ *          queue, has woken none.
+ *   sends  There is room, and the queue is to run; by then the ring may be
+ *          full, and who filled it has stopped the queue. If it runs, the next
+ *          frame goes to the driver and has to go back.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "choice.h"
 #include "drops.h"
 #include "ktap.h"
 #include "load.h"
@@ -21,41 +27,71 @@
 #include "trap.h"
 #include "vhost.h"
 
-/* The longest pause between two looks of the reader, in turns of rnd_pause(). */
+/* The longest pause of the other thread, in turns of rnd_pause(). */
 #define PAUSE 600
+/* Frames for which there is no room. */
+#define EXTRA 2U
+
+enum other { OTHER_READS, OTHER_SENDS };
+
+static const char * const others[] = { "reads", "sends", NULL };
 
 struct race {
 	struct scenario sc;
 	struct bench bench;
 	struct sender sender;
 	unsigned int rounds;
+	struct listener tap;
+	struct tally seen;	/* by the packet tap, on the way to the driver */
 	struct tally out;
 	u64 got;
-	bool reads;
+	bool busy;		/* the other thread is at it */
 	bool stop;
 	int cpu;
 };
+
+static bool read_one(struct race *rc)
+{
+	char buf[FRAME_MAX];
+	ssize_t len = read(rc->bench.fd[0], buf, sizeof(buf));
+
+	if (len < 0)
+		return false;
+	tally_frame(&rc->out, buf, (size_t)len);
+	shared_add(rc->got, 1);
+	return true;
+}
 
 static void *read_all(void *arg)
 {
 	struct race *rc = arg;
 	u32 rnd = rnd_start(rc->sc.seed, 1);
-	char buf[FRAME_MAX];
-	ssize_t len;
 
 	cpu_pin(rc->cpu);
 	while (!shared_get(rc->stop)) {
-		if (!shared_get(rc->reads)) {
+		if (!shared_get(rc->busy))
+			load_wait(stall_now_ns());
+		else if (!read_one(rc))
+			rnd_pause(&rnd, PAUSE);
+	}
+	return NULL;
+}
+
+static void *send_all(void *arg)
+{
+	struct race *rc = arg;
+	u32 rnd = rnd_start(rc->sc.seed, 1);
+
+	cpu_pin(rc->cpu);
+	while (!shared_get(rc->stop)) {
+		if (!shared_get(rc->busy)) {
 			load_wait(stall_now_ns());
 			continue;
 		}
-		len = read(rc->bench.fd[0], buf, sizeof(buf));
-		if (len >= 0) {
-			tally_frame(&rc->out, buf, (size_t)len);
-			shared_add(rc->got, 1);
-		} else {
-			rnd_pause(&rnd, PAUSE);
-		}
+		rnd_pause(&rnd, 16 * PAUSE);
+		/* With the one that is given back these fill the ring. */
+		sender_send_many(&rc->sender, rc->sc.len - 1);
+		shared_set(rc->busy, false);
 	}
 	return NULL;
 }
@@ -85,21 +121,29 @@ static void wait_for_empty_ring(struct race *rc)
 	}
 }
 
+/* vhost takes @n frames and gives them back, with the other thread at work. */
+static void give_back(struct race *rc, struct vhost *v, struct trap *tr,
+		      unsigned int n)
+{
+	if (sender_send_many(&rc->sender, n) != n)
+		ktap_bail("send: errno %d", rc->sender.error);
+	vhost_attach(v, rc->bench.fd[0]);
+	wait_for_empty_ring(rc);
+	shared_set(rc->busy, true);
+	trap_set(tr, true);
+	vhost_detach(v);
+	trap_set(tr, false);
+}
+
 /* How many rounds went well. */
-static unsigned int race(struct race *rc, struct vhost *v, struct trap *tr)
+static unsigned int race_reader(struct race *rc, struct vhost *v,
+				struct trap *tr)
 {
 	unsigned int i;
 	u64 n = 0;
 
 	for (i = 0; i < rc->rounds; i++) {
-		if (sender_send_many(&rc->sender, rc->sc.len) != rc->sc.len)
-			ktap_bail("send: errno %d", rc->sender.error);
-		vhost_attach(v, rc->bench.fd[0]);
-		wait_for_empty_ring(rc);
-		shared_set(rc->reads, true);
-		trap_set(tr, true);
-		vhost_detach(v);
-		trap_set(tr, false);
+		give_back(rc, v, tr, rc->sc.len);
 		n += rc->sc.len;
 		if (!wait_for(rc, n)) {
 			ktap_diag("round %u: of %llu frames given back and read before, %llu came",
@@ -114,7 +158,31 @@ static unsigned int race(struct race *rc, struct vhost *v, struct trap *tr)
 				  "stopped" : "running");
 			break;
 		}
-		shared_set(rc->reads, false);
+		shared_set(rc->busy, false);
+	}
+	return i;
+}
+
+static unsigned int race_sender(struct race *rc, struct vhost *v,
+				struct trap *tr)
+{
+	unsigned int i;
+	struct stall st;
+	u64 n = 0;
+
+	for (i = 0; i < rc->rounds && !drops_count(); i++) {
+		give_back(rc, v, tr, 1);
+		while (shared_get(rc->busy))
+			load_wait(stall_now_ns());
+		sender_send_many(&rc->sender, EXTRA);
+		n += rc->sc.len + EXTRA;
+		stall_start(&st, rc->sc.stall_ms);
+		while (rc->got + drops_count() < n && !stall_over(&st))
+			if (read_one(rc))
+				stall_note(&st, rc->got);
+		listener_collect(&rc->tap, &rc->seen);
+		if (rc->got < n)
+			break;
 	}
 	return i;
 }
@@ -125,8 +193,10 @@ int main(int argc, char **argv)
 	const struct scenario_option extra[] = {
 		{ "rounds", &rc.rounds, "of giving back (150)" },
 	};
+	enum other other = (enum other)choice_take(&argc, argv, "other", others,
+						   OTHER_READS);
 	int cpu[CPU_SETSIZE];
-	pthread_t reader;
+	pthread_t thread;
 	unsigned int done, n;
 	struct vhost *v;
 	struct trap tr;
@@ -141,27 +211,35 @@ int main(int argc, char **argv)
 	    !rc.sc.len || rc.sc.len > TRAP_SLOTS)
 		ktap_bail("given_back_race takes tun or tap, fq_codel, a length of 1 to %d",
 			  TRAP_SLOTS);
-	ktap_plan(4);
+	if (other == OTHER_SENDS && rc.sc.len < 2)
+		ktap_bail("one frame must leave room");
+	ktap_plan(5);
 	netns_enter();
 	bench_open(&rc.bench, &rc.sc, "race0");
 	slots = trap_find(rc.bench.dev, rc.sc.len);
 	drops_start("FULL_RING");
 	bench_sender(&rc.bench, &rc.sc, &rc.sender, false);
 	tally_start(&rc.out, scenario_ether(&rc.sc), rc.bench.cookie);
+	tally_start(&rc.seen, scenario_ether(&rc.sc), rc.bench.cookie);
+	listener_open(&rc.tap, rc.bench.dev, scenario_ether(&rc.sc));
 	if (fcntl(rc.bench.fd[0], F_SETFL, O_NONBLOCK))
 		ktap_bail("O_NONBLOCK: errno %d", errno);
 	n = cpus_allowed(cpu, CPU_SETSIZE);
 	rc.cpu = cpu[n - 1];
-	if (pthread_create(&reader, NULL, read_all, &rc))
+	if (pthread_create(&thread, NULL,
+			   other == OTHER_READS ? read_all : send_all, &rc))
 		ktap_bail("no thread");
-	/* The reader and who gives back each have a CPU, if there are two. */
+	/* The other and who gives back each have a CPU, if there are two. */
 	cpu_pin(cpu[0]);
 	v = vhost_open();
 	trap_open(&tr, slots, rc.sc.len);
-	done = race(&rc, v, &tr);
+	done = other == OTHER_READS ? race_reader(&rc, v, &tr) :
+				      race_sender(&rc, v, &tr);
 	traps = trap_close(&tr);
 	shared_set(rc.stop, true);
-	pthread_join(reader, NULL);
+	pthread_join(thread, NULL);
+	listener_collect(&rc.tap, &rc.seen);
+	listener_close(&rc.tap);
 	vhost_close(v);
 	ktap_figure("traps", (long long)traps, NULL);
 	ktap_ok(done == rc.rounds, "the queue runs after each round: %u of %u", done,
@@ -171,6 +249,8 @@ int main(int argc, char **argv)
 	ktap_ok(!rc.out.missing && !rc.out.repeated && !rc.out.foreign,
 		"each frame once, in order: %llu missing, %llu repeated",
 		rc.out.missing, rc.out.repeated);
+	ktap_ok(!rc.seen.repeated, "none goes to the driver twice: %llu",
+		rc.seen.repeated);
 	ktap_ok(!drops_count(), "none is dropped for a full ring: %llu",
 		drops_count());
 	sender_close(&rc.sender);

@@ -77,7 +77,7 @@ def test_tests_of_the_trees_source_build_nothing(
 def test_a_failing_test_of_the_trees_source_fails_the_run(project: Project) -> None:
     project.tests("def test_bad(kernel_tree):\n    assert not kernel_tree\n")
     assert project.run().ret == 1
-    assert not (project.report / "verdict.json").exists()
+    assert not project.verdict()["good"]
 
 
 def test_the_tree_can_come_from_the_ini_file(project: Project) -> None:

@@ -33,3 +33,12 @@ def test_detach_race(kernel_run: Run, dev: str, qdisc: str, length: int) -> None
 @pytest.mark.scenarios(dev=("tun", "tap"), length=(1, 2, 4))
 def test_given_back_race(kernel_run: Run, dev: str, length: int) -> None:
     kernel_run.check()
+
+
+@pytest.mark.kernel_case("fixes", reason="what finds the ring full is dropped")
+@pytest.mark.kernel_program(
+    "given_back_race --other sends --dev {dev} --qdisc fq_codel --len {length}"
+)
+@pytest.mark.scenarios(dev=("tun", "tap"), length=(2, 4))
+def test_given_back_to_a_sender(kernel_run: Run, dev: str, length: int) -> None:
+    kernel_run.check()
