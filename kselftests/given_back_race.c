@@ -27,8 +27,10 @@
 #include "trap.h"
 #include "vhost.h"
 
-/* The longest pause of the other thread, in turns of rnd_pause(). */
+/* The longest pause between two looks of the reader, in turns of rnd_pause(). */
 #define PAUSE 600
+/* A detach takes less, unless its CPU has other things to do. */
+#define TOOK_MOST_NS 5000000U
 /* Frames for which there is no room. */
 #define EXTRA 2U
 
@@ -45,6 +47,7 @@ struct race {
 	struct tally seen;	/* by the packet tap, on the way to the driver */
 	struct tally out;
 	u64 got;
+	u64 took_ns;		/* to give back, the last time */
 	bool busy;		/* the other thread is at it */
 	bool stop;
 	int cpu;
@@ -81,6 +84,7 @@ static void *send_all(void *arg)
 {
 	struct race *rc = arg;
 	u32 rnd = rnd_start(rc->sc.seed, 1);
+	u64 begin;
 
 	cpu_pin(rc->cpu);
 	while (!shared_get(rc->stop)) {
@@ -88,7 +92,10 @@ static void *send_all(void *arg)
 			load_wait(stall_now_ns());
 			continue;
 		}
-		rnd_pause(&rnd, 16 * PAUSE);
+		/* At any time while the frames are given back. */
+		begin = stall_now_ns() + rnd_below(&rnd, (u32)rc->took_ns);
+		while (stall_now_ns() < begin)
+			;
 		/* With the one that is given back these fill the ring. */
 		sender_send_many(&rc->sender, rc->sc.len - 1);
 		shared_set(rc->busy, false);
@@ -125,14 +132,18 @@ static void wait_for_empty_ring(struct race *rc)
 static void give_back(struct race *rc, struct vhost *v, struct trap *tr,
 		      unsigned int n)
 {
+	u64 since;
+
 	if (sender_send_many(&rc->sender, n) != n)
 		ktap_bail("send: errno %d", rc->sender.error);
 	vhost_attach(v, rc->bench.fd[0]);
 	wait_for_empty_ring(rc);
-	shared_set(rc->busy, true);
 	trap_set(tr, true);
+	since = stall_now_ns();
+	shared_set(rc->busy, true);
 	vhost_detach(v);
 	trap_set(tr, false);
+	rc->took_ns = min_t(u64, stall_now_ns() - since, TOOK_MOST_NS);
 }
 
 /* How many rounds went well. */
