@@ -93,7 +93,7 @@ static void *send_all(void *arg)
 			continue;
 		}
 		/* At any time while the frames are given back. */
-		begin = stall_now_ns() + rnd_below(&rnd, (u32)rc->took_ns);
+		begin = stall_now_ns() + rnd_below(&rnd, (u32)shared_get(rc->took_ns));
 		while (stall_now_ns() < begin)
 			;
 		/* With the one that is given back these fill the ring. */
@@ -143,7 +143,8 @@ static void give_back(struct race *rc, struct vhost *v, struct trap *tr,
 	shared_set(rc->busy, true);
 	vhost_detach(v);
 	trap_set(tr, false);
-	rc->took_ns = min_t(u64, stall_now_ns() - since, TOOK_MOST_NS);
+	shared_set(rc->took_ns,
+		   min_t(u64, stall_now_ns() - since, TOOK_MOST_NS));
 }
 
 /* How many rounds went well. */
