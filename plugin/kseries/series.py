@@ -8,6 +8,7 @@ import hashlib
 import mailbox
 import re
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -55,6 +56,11 @@ class Series:
             digest.update(hashlib.sha256(_bytes(patch.text)).digest())
         return digest.hexdigest()[:16]
 
+    def changing(self, files: Iterable[str]) -> list[int]:
+        """Return the lengths of the prefixes whose last patch touches one of `files`."""
+        wanted = set(files)
+        return [k for k, patch in enumerate(self.patches, 1) if wanted & set(patch.files)]
+
     def prefix(self, count: int) -> Series:
         """Return the first `count` patches as a series."""
         return Series(self.patches[:count], f"{self.source} (first {count})")
@@ -63,6 +69,11 @@ class Series:
 def _bytes(text: str) -> bytes:
     """Undo the reading of a patch, which need not be UTF-8."""
     return text.encode(errors="surrogateescape")
+
+
+def is_range(spec: str, base: Path) -> bool:
+    """Whether `--kernel-series` names commits, for which the tree is needed, and no path."""
+    return ".." in spec and not (base / spec).exists()
 
 
 def load(spec: str, *, base: Path, tree: Path | None = None) -> Series:
@@ -76,7 +87,7 @@ def load(spec: str, *, base: Path, tree: Path | None = None) -> Series:
         series = Series(tuple(_from_folder(path)), spec)
     elif path.is_file():
         series = Series(tuple(_from_mbox(path)), spec)
-    elif ".." in spec and tree is not None:
+    elif is_range(spec, base) and tree is not None:
         series = Series(tuple(_from_range(spec, tree)), spec)
     else:
         raise UsageProblem(

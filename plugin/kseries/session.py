@@ -75,9 +75,12 @@ class KernelSession:
 
     @cached_property
     def series(self) -> Series:
-        """The series under test."""
-        git = self.source.root if (self.source.root / ".git").exists() else None
-        return series.load(self.settings.series, base=self.settings.series_base, tree=git)
+        """The series under test. Only commits need the tree, which may be long in coming."""
+        spec, base = self.settings.series, self.settings.series_base
+        git = None
+        if series.is_range(spec, base) and (self.source.root / ".git").exists():
+            git = self.source.root
+        return series.load(spec, base=base, tree=git)
 
     @cached_property
     def tree(self) -> tree.Tree:

@@ -25,6 +25,23 @@ def test_collect_only_builds_nothing_and_shows_halves_side_by_side(project: Proj
     assert not (project.path / "cache").exists()
 
 
+def test_the_patches_can_be_asked_for_without_the_tree(project: Project) -> None:
+    project.tests(
+        """
+        from kseries.session import KEY
+
+        def pytest_generate_tests(metafunc):
+            series = metafunc.config.stash[KEY].series
+            metafunc.parametrize("prefix", series.changing(["drivers/net/ring.c"]))
+
+        def test_prefix(kernel_series, prefix):
+            pass
+        """
+    )
+    result = project.run("--collect-only", "-q", tree="nowhere")
+    assert _ids(result) == ["test_prefix[1]", "test_prefix[3]"]
+
+
 @pytest.mark.parametrize(
     ("args", "ids"),
     [

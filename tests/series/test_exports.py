@@ -26,14 +26,12 @@ OFFERS = {
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test for stock and for each prefix that changes one of the files."""
     session = metafunc.config.stash.get(KEY, None)
-    patches = session.series.patches if session else ()
-    wanted = {USER, *OFFERS, *OFFERS.values()}
-    prefixes = [k for k, patch in enumerate(patches, 1) if wanted & set(patch.files)]
+    prefixes = session.series.changing([USER, *OFFERS, *OFFERS.values()]) if session else []
     metafunc.parametrize("prefix", [0, *prefixes], ids=lambda k: f"prefix-{k}")
 
 
 def test_exports(kernel_tree: Source, kernel_series: Series, prefix: int) -> None:
-    changed = patched_files(kernel_tree.root, kernel_series.prefix(prefix)) if prefix else {}
+    changed = patched_files(kernel_tree.root, kernel_series.prefix(prefix))
 
     def text(name: str) -> str:
         content = changed.get(name)

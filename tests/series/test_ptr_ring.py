@@ -31,9 +31,8 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from kseries.errors import UsageProblem
 from kseries.series import Series, load
-from kseries.session import KEY, KernelSession
+from kseries.session import KEY
 from kseries.source import Source
 from kseries.tree import patched_files
 
@@ -69,7 +68,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "library" not in metafunc.fixturenames:
         return
     session = metafunc.config.stash.get(KEY, None)
-    prefixes = _prefixes(_series(session)) if session else [(0, 0)]
+    prefixes = _prefixes(session.series) if session else [(0, 0)]
     metafunc.parametrize(
         "library",
         prefixes,
@@ -79,18 +78,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     )
 
 
-def _series(session: KernelSession) -> Series:
-    """Return the series; only a range of a git tree needs the tree, which may be long in coming."""
-    try:
-        return load(session.settings.series, base=session.settings.series_base)
-    except UsageProblem:
-        return session.series
-
-
 def _prefixes(series: Series) -> list[tuple[int, int]]:
     """Return (first, last) of each run of prefixes that have the same header."""
     count = len(series.patches)
-    firsts = [0, *(k for k, patch in enumerate(series.patches, 1) if HEADER in patch.files)]
+    firsts = [0, *series.changing([HEADER])]
     return [(first, after - 1) for first, after in itertools.pairwise([*firsts, count + 1])]
 
 
