@@ -7,7 +7,6 @@
  * nobody any more. A filter makes it slow, so that it is there most of the time.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
@@ -171,8 +170,7 @@ int main(int argc, char **argv)
 	bpf_slow_filter(ra.bench.fd[0]);
 	for (i = 0; i < 2; i++) {
 		flows_start(&ra.out[i], 1, scenario_ether(sc), ra.bench.cookie);
-		if (fcntl(ra.bench.fd[i], F_SETFL, O_NONBLOCK))
-			ktap_bail("O_NONBLOCK: %s", strerror(errno));
+		tuntap_nonblock(ra.bench.fd[i]);
 	}
 	race(&ra);
 	bench_close(&ra.bench);

@@ -5,18 +5,17 @@
  * that succeeds.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <unistd.h>
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
 
 #include "drops.h"
+#include "intake.h"
 #include "ktap.h"
 #include "netdev.h"
 #include "qdisc.h"
 #include "ring.h"
 #include "run.h"
-#include "stall.h"
 
 #define BEYOND 5
 
@@ -31,24 +30,13 @@ static unsigned int fail_reads(int fd, unsigned int n)
 	return failed;
 }
 
-/* Without waiting: all that is to come is in the ring, or on its way there. */
-static unsigned int read_rest(struct run *x, unsigned int n)
+static void take_frame(void *arg, const void *buf, size_t len)
 {
-	char buf[sizeof(struct virtio_net_hdr) + FRAME_MAX];
 	const size_t head = sizeof(struct virtio_net_hdr);
-	unsigned int got = 0;
-	struct stall st;
-	ssize_t len;
 
-	stall_start(&st, x->sc.stall_ms);
-	while (got < n && !stall_over(&st)) {
-		len = read(x->b.fd[0], buf, sizeof(buf));
-		if (len < (ssize_t)head)
-			continue;
-		tally_frame(&x->out, buf + head, (size_t)len - head);
-		stall_note(&st, ++got);
-	}
-	return got;
+	if (len < head)
+		ktap_bail("a frame without its header");
+	tally_frame(arg, (const char *)buf + head, len - head);
 }
 
 static void test(struct run *x)
@@ -59,8 +47,10 @@ static void test(struct run *x)
 	unsigned int extra = min(qdisc_capacity(x->sc.qdisc, x->sc.len),
 				 fails + BEYOND);
 	unsigned int rest = x->sc.len + extra - fails, held, failed, got;
+	struct intake in;
 	u64 left;
 
+	intake_open(&in, x->b.fd[0], false, take_frame, &x->out);
 	run_send(x, x->sc.len + extra);
 	held = (unsigned int)run_backlog(x);
 	ktap_ok(held == extra, "%u of %u wait", held, extra);
@@ -70,7 +60,7 @@ static void test(struct run *x)
 	left = run_backlog_falls(x, extra - fails);
 	ktap_ok(left == extra - fails, "and so many frames go on: %lld",
 		(long long)held - (long long)left);
-	got = read_rest(x, x->sc.len + held - fails);
+	got = intake_take(&in, x->sc.len + held - fails, x->sc.stall_ms);
 	ktap_ok(got == rest && x->out.missing == fails && !x->out.repeated,
 		"the others come out, in order: %u of %u", got, rest);
 	ktap_ok(!drops_count(), "none is dropped for a full ring: %llu",
@@ -90,8 +80,6 @@ int main(int argc, char **argv)
 	netns_enter();
 	drops_start("FULL_RING");
 	run_open(&x, "short0");
-	if (fcntl(x.b.fd[0], F_SETFL, O_NONBLOCK))
-		ktap_bail("O_NONBLOCK: errno %d", errno);
 	test(&x);
 	run_close(&x);
 	drops_stop();

@@ -10,8 +10,6 @@
  *          full, and who filled it has stopped the queue. If it runs, the next
  *          frame goes to the driver and has to go back.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
@@ -27,7 +25,7 @@
 #include "trap.h"
 #include "vhost.h"
 
-/* The longest pause between two looks of the reader, in turns of rnd_pause(). */
+/* The longest pause between two looks of the other thread, in turns of rnd_pause(). */
 #define PAUSE 600
 /* A detach takes less, unless its CPU has other things to do. */
 #define TOOK_MOST_NS 5000000U
@@ -71,12 +69,9 @@ static void *read_all(void *arg)
 	u32 rnd = rnd_start(rc->sc.seed, 1);
 
 	cpu_pin(rc->cpu);
-	while (!shared_get(rc->stop)) {
-		if (!shared_get(rc->busy))
-			load_wait(stall_now_ns());
-		else if (!read_one(rc))
+	while (!shared_get(rc->stop))
+		if (!shared_get(rc->busy) || !read_one(rc))
 			rnd_pause(&rnd, PAUSE);
-	}
 	return NULL;
 }
 
@@ -89,7 +84,7 @@ static void *send_all(void *arg)
 	cpu_pin(rc->cpu);
 	while (!shared_get(rc->stop)) {
 		if (!shared_get(rc->busy)) {
-			load_wait(stall_now_ns());
+			rnd_pause(&rnd, PAUSE);
 			continue;
 		}
 		/* At any time while the frames are given back. */
@@ -103,28 +98,17 @@ static void *send_all(void *arg)
 	return NULL;
 }
 
-static bool wait_for(struct race *rc, u64 n)
-{
-	struct stall st;
-
-	stall_start(&st, rc->sc.stall_ms);
-	while (shared_get(rc->got) < n && !stall_over(&st)) {
-		load_wait(stall_now_ns());
-		stall_note(&st, shared_get(rc->got));
-	}
-	return shared_get(rc->got) >= n;
-}
-
 static void wait_for_empty_ring(struct race *rc)
 {
 	struct pollfd pfd = { .fd = rc->bench.fd[0], .events = POLLIN };
+	u64 since = stall_now_ns();
 	struct stall st;
 
 	stall_start(&st, rc->sc.stall_ms);
 	while (poll(&pfd, 1, 0)) {
 		if (stall_over(&st))
 			ktap_bail("vhost takes no batch");
-		load_wait(stall_now_ns());
+		load_wait(since);
 	}
 }
 
@@ -157,14 +141,13 @@ static unsigned int race_reader(struct race *rc, struct vhost *v,
 	for (i = 0; i < rc->rounds; i++) {
 		give_back(rc, v, tr, rc->sc.len);
 		n += rc->sc.len;
-		if (!wait_for(rc, n)) {
+		if (!load_wait_for(&rc->got, n, rc->sc.stall_ms)) {
 			ktap_diag("round %u: of %llu frames given back and read before, %llu came",
-				  i, (unsigned long long)n,
-				  (unsigned long long)rc->got);
+				  i, n, rc->got);
 			break;
 		}
 		sender_send_many(&rc->sender, 1);
-		if (!wait_for(rc, ++n)) {
+		if (!load_wait_for(&rc->got, ++n, rc->sc.stall_ms)) {
 			ktap_diag("round %u: a fresh frame does not come: queue %s",
 				  i, bench_stopped(&rc->bench, &rc->sc) ?
 				  "stopped" : "running");
@@ -178,21 +161,21 @@ static unsigned int race_reader(struct race *rc, struct vhost *v,
 static unsigned int race_sender(struct race *rc, struct vhost *v,
 				struct trap *tr)
 {
-	unsigned int i;
 	struct stall st;
-	u64 n = 0;
+	unsigned int i;
+	u64 since, n = 0;
 
 	for (i = 0; i < rc->rounds && !drops_count(); i++) {
 		give_back(rc, v, tr, 1);
+		since = stall_now_ns();
 		while (shared_get(rc->busy))
-			load_wait(stall_now_ns());
+			load_wait(since);
 		sender_send_many(&rc->sender, EXTRA);
 		n += rc->sc.len + EXTRA;
 		stall_start(&st, rc->sc.stall_ms);
 		while (rc->got + drops_count() < n && !stall_over(&st))
 			if (read_one(rc))
 				stall_note(&st, rc->got);
-		listener_collect(&rc->tap, &rc->seen);
 		if (rc->got < n)
 			break;
 	}
@@ -234,8 +217,7 @@ int main(int argc, char **argv)
 	tally_start(&rc.out, scenario_ether(&rc.sc), rc.bench.cookie);
 	tally_start(&rc.seen, scenario_ether(&rc.sc), rc.bench.cookie);
 	listener_open(&rc.tap, rc.bench.dev, scenario_ether(&rc.sc));
-	if (fcntl(rc.bench.fd[0], F_SETFL, O_NONBLOCK))
-		ktap_bail("O_NONBLOCK: errno %d", errno);
+	tuntap_nonblock(rc.bench.fd[0]);
 	n = cpus_allowed(cpu, CPU_SETSIZE);
 	rc.cpu = cpu[n - 1];
 	if (pthread_create(&thread, NULL,

@@ -7,7 +7,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -74,8 +73,7 @@ static void test_open(struct test *t)
 		offload = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_USO4 | TUN_F_USO6;
 	if (ioctl(t->bench.fd[0], TUNSETOFFLOAD, offload))
 		ktap_bail("TUNSETOFFLOAD: %s", strerror(errno));
-	if (fcntl(t->bench.fd[0], F_SETFL, O_RDWR | O_NONBLOCK))
-		ktap_bail("O_NONBLOCK: %s", strerror(errno));
+	tuntap_nonblock(t->bench.fd[0]);
 	t->gso.ether = scenario_ether(&t->sc);
 	t->gso.cookie = t->bench.cookie;
 	open_sender(t);

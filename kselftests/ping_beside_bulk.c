@@ -246,21 +246,6 @@ static bool ping(struct test *t, u16 nr)
 	return true;
 }
 
-/* The bulk has come to fill the ring, and what it may of the qdisc. */
-static bool wait_for_bulk(struct test *t)
-{
-	struct stall st;
-
-	stall_start(&st, t->sc.stall_ms);
-	while (shared_get(t->frames) < 3 * t->bound) {
-		stall_note(&st, shared_get(t->frames));
-		if (stall_over(&st))
-			return false;
-		usleep(1000);
-	}
-	return true;
-}
-
 static void report(struct test *t, bool flows)
 {
 	u64 drops = drops_count();
@@ -308,7 +293,8 @@ int main(int argc, char **argv)
 	setup(&t);
 	relay_start(&t.tunnel.relay);
 	bulk_start(&t);
-	flows = wait_for_bulk(&t);
+	/* By then it fills the ring, and what it may of the qdisc. */
+	flows = load_wait_for(&t.frames, 3 * t.bound, t.sc.stall_ms);
 	for (i = 0; i < PINGS && flows; i++)
 		flows = ping(&t, i);
 	bulk_end(&t);

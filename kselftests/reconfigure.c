@@ -111,19 +111,6 @@ static void run_change(struct change *ch)
 	reader_close(&ch->reader);
 }
 
-static bool came_out(const struct flows *out, u64 n, unsigned int stall_ms)
-{
-	const struct timespec tick = { .tv_nsec = 1000000 };
-	struct stall st;
-
-	stall_start(&st, stall_ms);
-	while (shared_get(out->frames) < n && !stall_over(&st)) {
-		stall_note(&st, shared_get(out->frames));
-		nanosleep(&tick, NULL);
-	}
-	return shared_get(out->frames) >= n;
-}
-
 static bool reader_returns(const struct drain *dr, unsigned int stall_ms)
 {
 	const struct timespec tick = { .tv_nsec = 1000000 };
@@ -155,7 +142,8 @@ static void run_blocked(struct change *ch)
 	drain_start(&dr);
 	sender_send(&ch->sender);
 	/* Now it waits for the next one, or is just about to. */
-	ktap_ok(came_out(&out, 1, ch->sc.stall_ms), "the reader is at work");
+	ktap_ok(load_wait_for(&out.frames, 1, ch->sc.stall_ms),
+		"the reader is at work");
 	if (ch->action == ACT_DELETE) {
 		netdev_delete(ch->bench.dev);
 		/* In the ring's wait, or just before it. */
@@ -168,7 +156,8 @@ static void run_blocked(struct change *ch)
 	change_act(ch);
 	ch->sender.frame.port = FLOWS_PORT;
 	n = sender_send_many(&ch->sender, ring_room(ch->len));
-	ktap_ok(n == ring_room(ch->len) && came_out(&out, 1 + n, ch->sc.stall_ms),
+	ktap_ok(n == ring_room(ch->len) &&
+		load_wait_for(&out.frames, 1 + n, ch->sc.stall_ms),
 		"a blocked reader goes on reading");
 	drain_end(&dr);
 	tally_start(&ch->tally, scenario_ether(&ch->sc), ch->bench.cookie);

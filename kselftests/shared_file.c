@@ -36,11 +36,12 @@ static u64 delivered(const struct shared *sh)
 
 static bool wait_for_all(struct shared *sh)
 {
+	u64 since = stall_now_ns();
 	struct stall st;
 
 	stall_start(&st, sh->sc.stall_ms);
 	while (delivered(sh) < sh->sent && !stall_over(&st)) {
-		load_wait(stall_now_ns());
+		load_wait(since);
 		stall_note(&st, delivered(sh));
 	}
 	return delivered(sh) >= sh->sent;

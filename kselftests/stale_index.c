@@ -6,7 +6,6 @@
  * to: the queue of that number is full and must stay as it is.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <time.h>
@@ -31,12 +30,6 @@ struct stale {
 	struct tally seen;	/* by a packet tap, on the way to the driver */
 	struct tally out;
 };
-
-static void nonblock(int fd)
-{
-	if (fcntl(fd, F_SETFL, O_NONBLOCK))
-		ktap_bail("O_NONBLOCK: %s", strerror(errno));
-}
 
 static unsigned int read_all(int fd, struct tally *t)
 {
@@ -168,8 +161,8 @@ int main(int argc, char **argv)
 	ktap_plan(2);
 	netns_enter();
 	bench_open(&sl.bench, &sl.sc, "stale0");
-	nonblock(sl.bench.fd[0]);
-	nonblock(sl.bench.fd[1]);
+	tuntap_nonblock(sl.bench.fd[0]);
+	tuntap_nonblock(sl.bench.fd[1]);
 	bench_sender(&sl.bench, &sl.sc, &sl.sender, false);
 	drops_start("FULL_RING");
 	stale(&sl);

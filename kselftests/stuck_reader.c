@@ -10,7 +10,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
 #include <netinet/tcp.h>
@@ -63,8 +62,7 @@ static int device(struct test *t, const char *name, u32 addr)
 	netdev_addr4(name, htonl(addr), 30);
 	netdev_up(name, true);
 	netdev_addr6(name, addr6, 64);
-	if (fcntl(fd, F_SETFL, O_NONBLOCK))
-		ktap_bail("O_NONBLOCK: %s", strerror(errno));
+	tuntap_nonblock(fd);
 	return fd;
 }
 

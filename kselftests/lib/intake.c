@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,13 +7,14 @@
 #include "frame.h"
 #include "intake.h"
 #include "ktap.h"
+#include "netdev.h"
+#include "stall.h"
 
 void intake_open(struct intake *in, int fd, bool vhost, vhost_frame_fn frame,
 		 void *arg)
 {
 	*in = (struct intake) { .fd = fd, .frame = frame, .arg = arg };
-	if (fcntl(fd, F_SETFL, O_NONBLOCK))
-		ktap_bail("O_NONBLOCK: %s", strerror(errno));
+	tuntap_nonblock(fd);
 	if (!vhost)
 		return;
 	in->vhost = vhost_open();
@@ -46,6 +46,21 @@ void intake_wait(struct intake *in, int timeout_ms)
 	struct pollfd pfd = { .fd = in->fd, .events = POLLIN };
 
 	poll(&pfd, 1, timeout_ms);
+}
+
+unsigned int intake_take(struct intake *in, unsigned int n, unsigned int stall_ms)
+{
+	unsigned int got = 0;
+	struct stall st;
+
+	stall_start(&st, stall_ms);
+	for (;;) {
+		got += intake_only(in, n - got);
+		stall_note(&st, got);
+		if (got == n || stall_over(&st))
+			return got;
+		intake_wait(in, stall_left_ms(&st));
+	}
 }
 
 unsigned int intake_some(struct intake *in, int timeout_ms)

@@ -51,6 +51,19 @@ void load_wait(u64 since)
 		__asm__ __volatile__("" : : : "memory");
 }
 
+bool load_wait_for(const u64 *count, u64 n, unsigned int stall_ms)
+{
+	u64 since = stall_now_ns();
+	struct stall st;
+
+	stall_start(&st, stall_ms);
+	while (shared_get(*count) < n && !stall_over(&st)) {
+		load_wait(since);
+		stall_note(&st, shared_get(*count));
+	}
+	return shared_get(*count) >= n;
+}
+
 unsigned int cpus_allowed(int *cpu, unsigned int most)
 {
 	unsigned int n = 0;

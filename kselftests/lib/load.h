@@ -21,6 +21,8 @@ void rnd_pause(u32 *state, unsigned int most);
 
 /* One turn of a wait that began @since: spins at first, sleeps later on. */
 void load_wait(u64 since);
+/* Until the shared @count has come to @n; false: it stalled before. */
+bool load_wait_for(const u64 *count, u64 n, unsigned int stall_ms);
 
 /* The CPUs that this thread may use, at most @most; returns how many. */
 unsigned int cpus_allowed(int *cpu, unsigned int most);

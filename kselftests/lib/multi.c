@@ -60,18 +60,7 @@ void multi_child(const struct multi *m, unsigned int q, struct qdisc_stats *st)
 
 unsigned int multi_take(struct multi *m, unsigned int q, unsigned int n)
 {
-	struct intake *in = &m->queue[q].in;
-	unsigned int got = 0;
-	struct stall st;
-
-	stall_start(&st, m->sc.stall_ms);
-	for (;;) {
-		got += intake_only(in, n - got);
-		stall_note(&st, got);
-		if (got == n || stall_over(&st))
-			return got;
-		intake_wait(in, stall_left_ms(&st));
-	}
+	return intake_take(&m->queue[q].in, n, m->sc.stall_ms);
 }
 
 static void *read_all(void *arg)

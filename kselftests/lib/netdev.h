@@ -61,6 +61,8 @@ unsigned int tuntap_flags(int fd);
 /* The same, but a refusal is the caller's business: -errno. */
 int tuntap_try_open(const char *name, unsigned int flags);
 void tuntap_persist(int fd, bool on);
+/* Reads of this file no longer wait, whatever device's it is. */
+void tuntap_nonblock(int fd);
 /* Attach or detach one queue of a multi-queue device. */
 void tuntap_queue(int fd, bool attach);
 void tuntap_carrier(int fd, bool on);

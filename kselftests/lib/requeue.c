@@ -4,7 +4,6 @@
  * empty: nothing but the driver itself will wake what was handed over to them.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,8 +45,7 @@ static void open_queues(struct requeue *rq, unsigned int queues)
 	b->cookie = rq->sc->seed;
 	for (i = 0; i < queues; i++) {
 		b->fd[i] = tuntap_open(b->dev, flags | IFF_MULTI_QUEUE);
-		if (fcntl(b->fd[i], F_SETFL, O_NONBLOCK))
-			ktap_bail("O_NONBLOCK: %s", strerror(errno));
+		tuntap_nonblock(b->fd[i]);
 		rq->attached[i] = true;
 	}
 	b->n_fds = queues;

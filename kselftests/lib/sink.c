@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "ktap.h"
+#include "netdev.h"
 #include "sink.h"
 #include "stall.h"
 
@@ -17,8 +17,8 @@ void sink_open(struct sink *s, enum reader_kind kind, int fd, unsigned int size)
 	if (kind == READER_VHOST) {
 		s->vhost = vhost_open_size(size);
 		vhost_attach(s->vhost, fd);
-	} else if (fcntl(fd, F_SETFL, O_NONBLOCK)) {
-		ktap_bail("O_NONBLOCK: %s", strerror(errno));
+	} else {
+		tuntap_nonblock(fd);
 	}
 }
 

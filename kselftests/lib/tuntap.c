@@ -85,6 +85,12 @@ int tuntap_open(const char *name, unsigned int flags)
 	return fd;
 }
 
+void tuntap_nonblock(int fd)
+{
+	if (fcntl(fd, F_SETFL, O_NONBLOCK))
+		ktap_bail("O_NONBLOCK: %s", strerror(errno));
+}
+
 void tuntap_persist(int fd, bool on)
 {
 	if (ioctl(fd, TUNSETPERSIST, (unsigned long)on))

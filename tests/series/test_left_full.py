@@ -7,11 +7,12 @@ from kseries.run import Run
 
 from .matrix import DEVICES, READERS, few
 
+PROGRAM = "left_full --dev {dev} --reader {reader} --qdisc {qdisc} --len {length} --how {how}"
+FIXES = pytest.mark.kernel_case("fixes", reason="what finds the ring full is dropped")
 
-@pytest.mark.kernel_case("fixes", reason="what finds the ring full is dropped")
-@pytest.mark.kernel_program(
-    "left_full --dev {dev} --reader {reader} --qdisc {qdisc} --len {length} --how {how}"
-)
+
+@FIXES
+@pytest.mark.kernel_program(PROGRAM)
 @pytest.mark.scenarios(
     crossed=("how", "length"),
     dev=DEVICES,
@@ -26,11 +27,8 @@ def test_left_full(
     kernel_run.check()
 
 
-@pytest.mark.kernel_case("fixes", reason="what finds the ring full is dropped")
-@pytest.mark.kernel_program(
-    "left_full --dev {dev} --reader {reader} --qdisc {qdisc} --len {length} --how {how}"
-    " --queues 2 --queue 0"
-)
+@FIXES
+@pytest.mark.kernel_program(PROGRAM + " --queues 2 --queue 0")
 @pytest.mark.scenarios(
     dev=DEVICES,
     reader=few(READERS, "read", "vhost"),
@@ -44,11 +42,8 @@ def test_first_left_full(
     kernel_run.check()
 
 
-@pytest.mark.kernel_case("fixes", reason="what finds the ring full is dropped")
-@pytest.mark.kernel_program(
-    "left_full --dev {dev} --reader {reader} --qdisc {qdisc} --len {length} --how {how}"
-    " --queues 2 --queue 1"
-)
+@FIXES
+@pytest.mark.kernel_program(PROGRAM + " --queues 2 --queue 1")
 @pytest.mark.scenarios(
     crossed=("how", "length"),
     dev=DEVICES,
