@@ -69,9 +69,13 @@ static void *read_all(void *arg)
 	u32 rnd = rnd_start(rc->sc.seed, 1);
 
 	cpu_pin(rc->cpu);
-	while (!shared_get(rc->stop))
-		if (!shared_get(rc->busy) || !read_one(rc))
+	while (!shared_get(rc->stop)) {
+		/* There from the first moment, then at any. */
+		if (!shared_get(rc->busy))
+			rnd_pause(&rnd, 1);
+		else if (!read_one(rc))
 			rnd_pause(&rnd, PAUSE);
+	}
 	return NULL;
 }
 
