@@ -66,9 +66,10 @@ test-full: setup
 
 # What the series costs: instructions everywhere, real time where KVM works; or WALL=tcg, emulated.
 WALL ?= auto
+WALL_MINUTES ?= 3
 throughput: setup
-	$(PYTEST) tests/throughput $(KERNEL) --kernel-wall=$(WALL) --kernel-report=report/throughput \
-		$(PYTEST_ARGS)
+	$(PYTEST) tests/throughput $(KERNEL) --kernel-wall=$(WALL) \
+		--kernel-wall-minutes=$(WALL_MINUTES) --kernel-report=report/throughput $(PYTEST_ARGS)
 
 throughput-full: setup
 	@$(MAKE) --no-print-directory throughput PYTEST_ARGS="--full-matrix $(PYTEST_ARGS)"

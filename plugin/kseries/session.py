@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import math
 import os
 import shutil
 import time
@@ -253,7 +254,8 @@ class KernelSession:
             wanted = self.wall_plan if case in self.wall_plan else {case: scenario}
             self.wall_plan = {}
             self._walled |= wanted
-            self.measure_wall(wanted, sample, {name: name for name in KERNELS})
+            kernels = {name: name for name in KERNELS}
+            self.measure_wall(wanted, sample, kernels, self.settings.wall_most_s)
         return self._walled[case]
 
     def measure_wall(
@@ -261,8 +263,11 @@ class KernelSession:
         wanted: Mapping[str, Scenario],
         sample: Callable[[Ran, str], float | None],
         kernels: Mapping[str, str],
+        most_s: float = math.inf,
     ) -> None:
         """Measure scenarios in place; `kernels` says which kernel each side of the pairs boots.
+
+        `most_s` is wall.measure()'s.
 
         Raises InfraError where the two were not built alike.
         """
@@ -291,7 +296,11 @@ class KernelSession:
 
         self._machine.alone(self.progress)
         try:
-            wall.measure(wanted, boot, sample, seed, self.progress.step)
+            still = wall.measure(wanted, boot, sample, seed, self.progress.step, most_s)
+            if still:
+                text = f"{still} of {len(wanted)} measurements in real time were open"
+                self.progress.step(f"--kernel-wall-minutes are over: {text}", done=True)
+                self.circumstances["when_time_was_over"] = text
         finally:
             self._machine.release()
             self.circumstances |= {

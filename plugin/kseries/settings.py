@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,8 @@ class Settings:
     tools: tuple[str, ...] = ()
     allowed: Path | None = None
     wall: str = "auto"
+    # In seconds; without a limit infinite.
+    wall_most_s: float = math.inf
     baseline: Path | None = None
     calibrate: bool = False
     thresholds: Path | None = None
@@ -95,6 +98,12 @@ def add_options(parser: pytest.Parser) -> None:
         " (emulated CPUs) or off",
     )
     group.addoption(
+        "--kernel-wall-minutes",
+        metavar="N",
+        help="begin no more boots for throughput in real time after about N minutes (default: none"
+        " but what the answers take); what is open then is inconclusive",
+    )
+    group.addoption(
         "--kernel-baseline",
         metavar="FILE",
         help="verdict.json of an earlier version of the series: what is measured is compared with"
@@ -115,6 +124,7 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("kseries_allowed", "file of complaints of a kernel that are known and allowed")
     parser.addini("kseries_baseline", "default of --kernel-baseline")
     parser.addini("kseries_wall", "default of --kernel-wall", default="auto")
+    parser.addini("kseries_wall_minutes", "default of --kernel-wall-minutes")
     parser.addini("kseries_thresholds", "file of what measurements are held to")
     parser.addini("kseries_rows", "file of tables and plots to fill with what was measured")
     parser.addini("kseries_report", "default of --kernel-report", default="report")
@@ -167,12 +177,24 @@ def load(config: pytest.Config) -> Settings | None:
         programs=tuple((root / name).resolve() for name in config.getini("kseries_programs")),
         allowed=_file(config, "kseries_allowed"),
         wall=_word(config, "wall", WALLS),
+        wall_most_s=60 * _minutes(config),
         baseline=(earlier_base / earlier).resolve() if earlier else None,
         calibrate=bool(config.getoption("--kernel-calibrate")),
         thresholds=_file(config, "kseries_thresholds"),
         tools=tuple(str(name) for name in config.getini("kseries_tools")),
         rows=_file(config, "kseries_rows"),
     )
+
+
+def _minutes(config: pytest.Config) -> float:
+    given = str(config.getoption("--kernel-wall-minutes") or config.getini("kseries_wall_minutes"))
+    try:
+        minutes = float(given or "inf")
+    except ValueError:
+        minutes = math.nan
+    if not minutes > 0:
+        raise UsageProblem(f"--kernel-wall-minutes={given}: a number above 0")
+    return minutes
 
 
 def _word(config: pytest.Config, name: str, words: Sequence[str]) -> str:

@@ -9,7 +9,9 @@ it takes less time. The mathematics is in docs/statistics.md.
 
 from __future__ import annotations
 
+import math
 import random
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -67,20 +69,30 @@ def measure(
     sample: Callable[[Ran, str], float | None],
     seed: int,
     said: Callable[[str], object],
-) -> None:
+    most_s: float = math.inf,
+    clock: Callable[[], float] = time.monotonic,
+) -> int:
     """Measure all scenarios, in place. `sample` gives a run's metric, or None if it failed.
+
+    After the first look no block is begun that would end `most_s` seconds after the start, should
+    it take as long as the one before. Which scenarios that leaves open has nothing to do with what
+    they measured, so it makes no word of theirs more likely. Returns how many they are.
 
     Raises what `boot` raises.
     """
+    start = before = clock()
     for nr, block in enumerate(blocks(seed), 1):
         still = {name: one for name, one in scenarios.items() if not one.over}
-        if not still:
-            return
+        now = clock()
+        if not still or (nr > FIRST_LOOK // 2 and 2 * now - before - start > most_s):
+            return len(still)
+        before = now
         for kernel in block:
             said(f"measuring in real time: pair {2 * nr - 1} to {2 * nr}, {len(still)} open")
             _once(kernel, still.values(), boot, sample)
         for one in still.values():
             one.look()
+    raise AssertionError("blocks() has no end")
 
 
 def _once(

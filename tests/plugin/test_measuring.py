@@ -97,6 +97,32 @@ def test_a_boot_runs_all_variations() -> None:
     assert one.comparison.word == "ok"
 
 
+@pytest.mark.parametrize(
+    ("most_s", "pairs"), [(1.0, wall.FIRST_LOOK), (700.0, wall.FIRST_LOOK + 2), (1e9, 20)]
+)
+def test_time_may_be_over_before_it_is_clear(most_s: float, pairs: int) -> None:
+    commands = {name: [["program"]] for name in KERNELS}
+    open_one, clear = (wall.Scenario(commands, RATE, 60) for _ in range(2))
+    now = 0.0
+    draw = random.Random(1)
+
+    def boot(kernel: str) -> Any:
+        nonlocal now
+        now += 50.0  # a block is four: 200 s
+        return FakeGuest(kernel)
+
+    def sample(_ran: Ran, _metric: str) -> float:
+        return draw.gauss(1000, 300)
+
+    clear.over = True
+    still = wall.measure(
+        {"open": open_one, "clear": clear}, boot, sample, 1, str, most_s, clock=lambda: now
+    )
+    assert open_one.comparison
+    assert (open_one.comparison.word, open_one.comparison.pairs) == ("inconclusive", pairs)
+    assert still == (0 if pairs == wall.MOST_PAIRS else 1)
+
+
 def _failed(_ran: Ran, _metric: str) -> float | None:
     return None
 

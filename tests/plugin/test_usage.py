@@ -59,6 +59,14 @@ def test_real_time_where_kvm_does_not_work(project: Project) -> None:
     assert errors(result) == ["--kernel-wall=kvm: replayed"]
 
 
+@pytest.mark.parametrize("minutes", ["0", "-1", "nan", "three"])
+def test_minutes_of_real_time(project: Project, minutes: str) -> None:
+    project.tests(RING)
+    result = project.run(f"--kernel-wall-minutes={minutes}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert errors(result) == [f"--kernel-wall-minutes={minutes}: a number above 0"]
+
+
 def test_the_number_of_cpus(project: Project) -> None:
     project.tests(RING)
     project.pytester.makeini("[pytest]\nkseries_cpus = 3\n")
