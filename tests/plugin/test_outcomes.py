@@ -59,9 +59,10 @@ def test_of_something_else():
 """
 
 
-def test_a_test_without_a_kernel_is_a_finding(project: Project) -> None:
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_test_without_a_kernel_is_a_finding(project: Project, workers: int) -> None:
     project.tests(RING + PLAIN)
-    result = project.run()
+    result = project.run(f"-n{workers}", apart=bool(workers))
     assert result.ret == 1
     verdict = project.verdict()
     assert verdict["good"] is verdict["infra_only"] is False
