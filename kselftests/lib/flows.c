@@ -60,6 +60,15 @@ void flows_collect(struct flows *fl, struct listener *l)
 		flows_frame(fl, buf, (size_t)len);
 }
 
+u64 flows_twice(const struct flows *fl)
+{
+	u64 i, twice = 0;
+
+	for (i = 0; i < fl->n_times; i++)
+		twice += fl->times[i] > 1;
+	return twice;
+}
+
 u64 flows_missing(const struct flows *fl)
 {
 	u64 sum = 0;

@@ -29,6 +29,8 @@ void flows_mark(struct flows *fl, u8 *times, u64 n);
 void flows_frame(struct flows *fl, const void *buf, size_t len);
 /* As listener_collect(), one tally a flow. */
 void flows_collect(struct flows *fl, struct listener *l);
+/* How many of the numbers that are counted came more than once, to any who share @times. */
+u64 flows_twice(const struct flows *fl);
 u64 flows_missing(const struct flows *fl);
 u64 flows_repeated(const struct flows *fl);
 

@@ -296,8 +296,8 @@ class KernelSession:
 
         self._machine.alone(self.progress)
         try:
-            still = wall.measure(wanted, boot, sample, seed, self.progress.step, most_s)
-            if still:
+            wall.measure(wanted, boot, sample, seed, self.progress.step, most_s)
+            if still := sum(not one.over for one in wanted.values()):
                 text = f"{still} of {len(wanted)} measurements in real time were open"
                 self.progress.step(f"--kernel-wall-minutes are over: {text}", done=True)
                 self.circumstances["when_time_was_over"] = text
