@@ -125,7 +125,10 @@ def real_time(session: KernelSession, wanted: Mapping[str, Scenario]) -> list[Fl
     for case, one in wanted.items():
         found = one.comparison
         if found is None:
-            raise InfraError(f"{case} fails on stock in real time: {one.guests[STOCK].console_log}")
+            crashed = next(iter(one.crashes.values()), None)
+            raise InfraError(
+                f"{case} fails on stock in real time: {crashed or one.guests[STOCK].console_log}"
+            )
         floor = max(found.high, 1 / found.low) - 1
         floors.append(Floor(case, one.threshold.metric, WALL, floor, [found.ratio], []))
     return floors

@@ -120,10 +120,21 @@ def measure_program(
 
 
 def wall_program(session: KernelSession, kernel: str, case: str, scenario: Scenario) -> Run:
-    """Measure a case in real time, with all else that is planned so; return one kernel's runs."""
+    """Measure a case in real time, with all else that is planned so; return one kernel's runs.
+
+    Raises InfraError where that ended before this case's turn.
+    """
     done = session.walled(case, scenario, good_sample)
-    run = judged(session, done.guests[kernel], done.runs[kernel])
-    run.together = len(done.commands[kernel])
+    commands, crash = done.commands[kernel], done.crashes.get(kernel)
+    if done.runs[kernel]:
+        run = judged(session, done.guests[kernel], done.runs[kernel])
+    elif crash:
+        lane, _ = session.wall_lane
+        run = Run(kernel, " ".join(commands[0]), lane.value if lane else "", "", [])
+    else:
+        raise InfraError(f"{kernel}: measuring in real time ended before this, see the first error")
+    run.crash = run.crash or crash
+    run.together = len(commands)
     return run
 
 

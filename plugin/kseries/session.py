@@ -291,7 +291,11 @@ class KernelSession:
             nonlocal busiest
             busiest = max(busiest, host.wait_quiet(self.progress))
             guest = self._new_guest(kernels[kernel], lane)
-            guest.boot()
+            try:
+                guest.boot()
+            except BaseException:
+                guest.close()
+                raise
             return guest
 
         self._machine.alone(self.progress)

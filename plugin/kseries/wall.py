@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from .errors import GuestCrashed
 from .guest import Guest, Ran
 from .throughput import WALL, Comparison, Threshold, compare, middle
 from .verdict import KERNELS, PATCHED, STOCK
@@ -37,10 +38,17 @@ class Scenario:
     runs: dict[str, list[Ran]] = field(default_factory=lambda: {name: [] for name in KERNELS})
     samples: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in KERNELS})
     guests: dict[str, Guest] = field(default_factory=dict)
+    # The kernels that did not come up for it.
+    crashes: dict[str, GuestCrashed] = field(default_factory=dict)
     comparison: Comparison | None = None
-    # Set when a program failed, or when it is clear: then there is nothing more to measure.
+    # Set when a program failed, or when it is clear: then there is nothing more to measure, but
+    # that each kernel has to show once what it does.
     over: bool = False
     stop_early: bool = True
+
+    def wants(self, kernel: str) -> bool:
+        """Whether a boot of `kernel` has something to do for it."""
+        return not (self.over and (self.runs[kernel] or kernel in self.crashes))
 
     def look(self) -> None:
         """Compare what there is; it is over when that is clear, or no more is to come."""
@@ -78,7 +86,8 @@ def measure(
     it take as long as the one before. Which scenarios that leaves open has nothing to do with what
     they measured, so it makes no word of theirs more likely.
 
-    Raises what `boot` raises.
+    A kernel that crashes while it boots ends what was to be measured in that boot. Raises what else
+    `boot` raises.
     """
     start = before = clock()
     for nr, block in enumerate(blocks(seed), 1):
@@ -101,12 +110,11 @@ def _once(
     sample: Callable[[Ran, str], float | None],
 ) -> None:
     """Boot once, and run what is still open."""
-    guest = boot(kernel)
+    wanted = [one for one in scenarios if one.wants(kernel)]
+    guest: Guest | None = None
     try:
-        for one in scenarios:
-            if one.over:
-                continue
-            if not guest.alive:  # the one before took it along
+        for nr, one in enumerate(wanted):
+            if guest is None or not guest.alive:  # the one before took it along
                 guest = boot(kernel)
             one.guests[kernel] = guest
             values = []
@@ -120,5 +128,10 @@ def _once(
                 values.append(value)
             else:
                 one.samples[kernel].append(middle(values))
+    except GuestCrashed as crash:
+        for one in wanted[nr:]:
+            one.crashes[kernel] = crash
+            one.over = True
     finally:
-        guest.close()
+        if guest is not None:
+            guest.close()

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from kseries import baseline, calibrate, host, neutral, thresholds, wall
-from kseries.errors import InfraError, UsageProblem
+from kseries.errors import GuestCrashed, InfraError, UsageProblem
 from kseries.functions import certain
 from kseries.guest import Ran
+from kseries.lane import Lane
 from kseries.progress import Silent
+from kseries.run import wall_program
 from kseries.series import Patch, Series
 from kseries.throughput import LESS, Threshold, compare
 from kseries.tree import patched_files
@@ -132,7 +136,39 @@ def test_a_failed_run_ends_a_scenario() -> None:
     boot: Any = FakeGuest
     wall.measure({"case": one}, boot, _failed, 1, said=str)
     assert one.comparison is None
-    assert sum(len(runs) for runs in one.runs.values()) == 1
+    # Once on each: who fails is what the halves have to say.
+    assert {name: len(runs) for name, runs in one.runs.items()} == {STOCK: 1, PATCHED: 1}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_kernel_that_does_not_boot_ends_what_waits_for_it(seed: int) -> None:
+    scenarios = {name: wall.Scenario(COMMANDS, RATE, 60) for name in ("first", "second")}
+    booted: Counter[str] = Counter()
+
+    def boot(kernel: str) -> Any:
+        booted[kernel] += 1
+        if kernel == PATCHED:
+            raise GuestCrashed("panic", kernel=kernel, kind="panic")
+        return FakeGuest(kernel)
+
+    wall.measure(scenarios, boot, lambda _ran, _metric: 1.0, seed, said=str)
+    assert booted[PATCHED] == 1
+    for case, one in scenarios.items():
+        session: Any = SimpleNamespace(
+            walled=lambda *_, one=one: one, wall_lane=(Lane.TCG, "asked for")
+        )
+        run = wall_program(session, PATCHED, case, one)
+        with pytest.raises(GuestCrashed, match="panic"):
+            run.check()
+        assert one.runs[STOCK]
+        assert one.comparison is None
+
+
+def test_what_was_never_measured_says_so() -> None:
+    one = wall.Scenario(COMMANDS, RATE, 60)
+    session: Any = SimpleNamespace(walled=lambda *_: one)
+    with pytest.raises(InfraError, match="ended before this"):
+        wall_program(session, PATCHED, "case", one)
 
 
 def test_less_of_a_rate_is_worse() -> None:
