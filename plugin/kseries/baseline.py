@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,22 @@ from .throughput import Comparison, Threshold, compare
 # In the functions that changed for sure, more than this many instructions per packet are a
 # finding: less is how a compiler arranges the same code. docs/statistics.md has the figures.
 LEAST_NET = 5.0
+NOT_COMPARED = (
+    "not compared: it was not measured then, or with other variations, or after other programs in"
+    " its guest. Run that version with the same tests and options"
+)
+
+
+def histories(plan: Mapping[str, Sequence[Sequence[str]]]) -> dict[str, str]:
+    """Digest for each test of a guest what that guest has run by its end, itself included.
+
+    Which programs a guest ran before moves a figure by some tenths of a percent.
+    """
+    digest, found = hashlib.sha256(), {}
+    for test, commands in plan.items():
+        digest.update(json.dumps([list(argv) for argv in commands]).encode())
+        found[test] = digest.hexdigest()[:16]
+    return found
 
 
 @dataclass
@@ -57,14 +74,17 @@ class Baseline:
     def against(
         self,
         case: str,
-        command: str,
+        history: str,
         samples: Sequence[float],
         functions: ByFunction,
         threshold: Threshold,
     ) -> Against | None:
-        """Compare a case with what it was; None where it was not measured then, or otherwise."""
+        """Compare a case with what it was; None where it was not measured then, or otherwise.
+
+        Otherwise is with other variations, or after other programs in its guest: see histories().
+        """
         then = (self.cases.get(case) or {}).get("patched") or {}
-        if then.get("command") != command or len(then.get("samples", ())) != len(samples):
+        if not history or then.get("history") != history or not then.get("samples"):
             return None
         found = Against(str(self.path), compare(then["samples"], samples, threshold), "")
         found.functions = certain(then["functions"], functions)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import shlex
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from . import calibrate
+from .baseline import NOT_COMPARED
 from .collection import LEFT_OUT, case_of, commands_of, is_half, kernel_of
 from .errors import KseriesError, SeriesFinding, UsageProblem
 from .halves import ATTRIBUTE, FAILURE, LAST_WORDS, from_report
@@ -172,6 +173,7 @@ class Controller:
         # Where the tree could not even be had, the finding says so, and there is nothing to name.
         source = session.source if "source" in vars(session) else None
         cases = assemble(from_report(data) for data in self._halves.values())
+        earlier = session.settings.baseline
         lane, reason = session.lane if cases else (Lane.TCG, "nothing was booted")
         return Verdict(
             series=session.settings.series,
@@ -188,7 +190,8 @@ class Controller:
             ],
             cases=cases,
             rows=session.rows,
-            findings=[*self._findings, *self._failures],
+            findings=[*self._findings, *self._failures, *_nothing_compared(earlier, cases)],
+            baseline=str(earlier) if earlier else "",
             interrupted=interrupted,
             circumstances=session.circumstances,
             measured_with=session.measured_with if cases else {},
@@ -231,6 +234,14 @@ class WithoutTree:
                 f"kseries: {count} tests need a kernel and were left out;"
                 " run them with --kernel-tree=PATH (or debian, or v6.12.N)"
             )
+
+
+def _nothing_compared(earlier: Path | None, cases: Sequence[Case]) -> list[Finding]:
+    """Find that an earlier version was given, and no measurement had its like there."""
+    exact = [case for case in cases if case.comparison and case.comparison.lane == EXACT]
+    if earlier is None or not exact or any(case.against for case in exact):
+        return []
+    return [Finding("infra", f"--kernel-baseline={earlier}: {NOT_COMPARED} ({len(exact)} cases)")]
 
 
 def _ran(case: Case) -> list[str]:

@@ -98,7 +98,7 @@ def _hold(item: pytest.Item, case: str, stock: Run, run: Run) -> None:
     earlier = item.config.stash[KEY].baseline
     if earlier and not wall:  # real time is only compared in pairs, boot by boot
         samples = run.measured(threshold.metric)
-        against = earlier.against(case, run.command, samples, functions[1], threshold)
+        against = earlier.against(case, run.history, samples, functions[1], threshold)
         item.stash[AGAINST] = against
         worse += [describe_against(against)] if against and against.word == "regressed" else []
     if worse:
@@ -187,6 +187,7 @@ def _carried(
             {"kind": s.kind, "title": s.title, "functions": s.functions[:8]} for s in run.splats
         ]
         if kind is Kind.MEASURES and half.outcome is not Outcome.INFRA:
+            half.history = run.history
             half.samples = run.measured(_threshold(item).metric) if _measured(run) else []
             half.runs = [report.figures for report in run.reports]
             half.functions = by_function(run.functions())

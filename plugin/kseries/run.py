@@ -35,6 +35,8 @@ class Run:
     failure: str = ""
     crash: GuestCrashed | None = None
     checked: bool = False
+    # Of the exact lane: what its guest had run by then, see baseline.histories().
+    history: str = ""
     # So many reports make one sample of a measurement: all variations, in real time.
     together: int = 1
 
@@ -116,7 +118,9 @@ def measure_program(
 ) -> Run:
     """Run a test's commands, one for each of its variations, in a guest of the exact lane."""
     rans, guest = session.measured(kernel, nodeid, commands)
-    return judged(session, guest, rans)
+    run = judged(session, guest, rans)
+    run.history = session.histories[kernel][nodeid]
+    return run
 
 
 def wall_program(session: KernelSession, kernel: str, case: str, scenario: Scenario) -> Run:

@@ -60,6 +60,8 @@ class KernelSession:
         self._walled: dict[str, Scenario] = {}
         self._measured: dict[str, dict[str, tuple[list[Ran], Guest]]] = {n: {} for n in KERNELS}
         self._measuring: dict[str, Guest] = {}
+        # By kernel and node id, as baseline.histories() has it, what was begun to be measured.
+        self.histories: dict[str, dict[str, str]] = {name: {} for name in KERNELS}
         # By kernel and node id, what is to be measured; see Collection.
         self.plan: dict[str, dict[str, list[list[str]]]] = {name: {} for name in KERNELS}
         # By case, what is to be measured in real time.
@@ -234,6 +236,7 @@ class KernelSession:
                 guest.close()  # whoever asks for this kernel next meets the trouble itself
                 raise
             self._measuring[kernel] = guest
+            self.histories[kernel] |= baseline.histories(wanted)
 
     def _end_measuring(self, kernel: str) -> None:
         guest = self._measuring.pop(kernel)

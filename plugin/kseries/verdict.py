@@ -77,7 +77,9 @@ class Half:
     figures: dict[str, int] = field(default_factory=dict)
     subtests: list[dict[str, str]] = field(default_factory=list)
     splats: list[dict[str, Any]] = field(default_factory=list)
-    # Of a measurement: its metric, and all figures, for each variation or boot.
+    # Of a measurement: what its guest had run by then, in the exact lane; its metric, and all
+    # figures, for each variation or boot.
+    history: str = ""
     samples: list[float] = field(default_factory=list)
     runs: list[dict[str, int]] = field(default_factory=list)
     functions: dict[str, list[float]] = field(default_factory=dict)
@@ -189,6 +191,8 @@ class Verdict:
     circumstances: dict[str, str] = field(default_factory=dict)
     # What figures of the exact lane depend on beside the series; others are never compared.
     measured_with: dict[str, str] = field(default_factory=dict)
+    # The verdict.json of an earlier version, which measurements were held against.
+    baseline: str = ""
     duration_s: float = 0.0
 
     def counts(self) -> Counter[Word]:
@@ -289,6 +293,7 @@ class Verdict:
             "command": self.command,
             "circumstances": self.circumstances,
             "measured_with": self.measured_with,
+            "baseline": self.baseline,
             "duration_s": round(self.duration_s, 1),
             "kernels": [asdict(kernel) for kernel in self.kernels],
             "findings": [asdict(finding) for finding in self.findings],

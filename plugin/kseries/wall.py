@@ -110,10 +110,11 @@ def _once(
     sample: Callable[[Ran, str], float | None],
 ) -> None:
     """Boot once, and run what is still open."""
-    wanted = [one for one in scenarios if one.wants(kernel)]
+    waiting = [one for one in scenarios if one.wants(kernel)]
     guest: Guest | None = None
     try:
-        for nr, one in enumerate(wanted):
+        while waiting:
+            one = waiting[0]
             if guest is None or not guest.alive:  # the one before took it along
                 guest = boot(kernel)
             one.guests[kernel] = guest
@@ -128,8 +129,9 @@ def _once(
                 values.append(value)
             else:
                 one.samples[kernel].append(middle(values))
+            waiting.pop(0)
     except GuestCrashed as crash:
-        for one in wanted[nr:]:
+        for one in waiting:
             one.crashes[kernel] = crash
             one.over = True
     finally:

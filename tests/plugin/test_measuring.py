@@ -275,17 +275,24 @@ def _baseline(folder: Path, **patched: object) -> baseline.Baseline:
 def test_twenty_instructions_more_than_before(tmp_path: Path) -> None:
     samples = [9000.0, 9100.0, 9050.0]
     earlier = _baseline(
-        tmp_path, command="program", samples=samples, functions={"xmit": [100.0, 101.0, 100.0]}
+        tmp_path, history="those", samples=samples, functions={"xmit": [100.0, 101.0, 100.0]}
     )
     more = [value + 20 for value in samples]
-    found = earlier.against("case", "program", more, {"xmit": [120.0, 121.0, 120.1]}, COST)
+    found = earlier.against("case", "those", more, {"xmit": [120.0, 121.0, 120.1]}, COST)
     assert found
     assert (found.comparison.word, found.word) == ("ok", "regressed")
     assert [cost.name for cost in found.functions] == ["xmit"]
-    same = earlier.against("case", "program", samples, {"xmit": [100.0, 101.0, 100.0]}, COST)
+    same = earlier.against("case", "those", samples, {"xmit": [100.0, 101.0, 100.0]}, COST)
     assert same
     assert (same.word, same.net) == ("ok", 0)
-    assert earlier.against("case", "other", samples, {}, COST) is None
+    assert earlier.against("case", "others", samples, {}, COST) is None
+
+
+def test_what_a_guest_ran_before_is_its_history() -> None:
+    both = baseline.histories({"a": [["x", "1"], ["x", "2"]], "b": [["y"]]})
+    assert baseline.histories({"a": [["x", "1"], ["x", "2"]]}) == {"a": both["a"]}
+    assert baseline.histories({"a": [["x", "1"], ["x", "3"]]})["a"] != both["a"]
+    assert baseline.histories({"b": [["y"]]})["b"] != both["b"]
 
 
 def test_a_baseline_of_other_tools_is_refused(tmp_path: Path) -> None:

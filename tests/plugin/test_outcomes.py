@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -332,6 +333,25 @@ def test_a_measurement(project: Project, patched: int, word: str, ret: int) -> N
     assert case["patched"]["samples"] == [float(patched)] * 3
     assert case["comparison"]["ratio"] == pytest.approx(patched / 100)
     assert case["patched"]["lane"] == "exact"
+
+
+def test_an_earlier_version_is_compared_or_it_is_said(project: Project) -> None:
+    project.replay(stock={"first_wake": 100}, patched={"first_wake": 110})
+    project.tests(COST.replace('"cost"', '"first_wake"').format("wake.patched"))
+    assert project.run().ret == 0
+    earlier = project.verdict()
+    assert earlier["baseline"] == ""
+    file = project.path / "earlier.json"
+    file.write_text(json.dumps(earlier))
+    same = project.run(f"--kernel-baseline={file}")
+    assert same.ret == 0
+    same.stdout.fnmatch_lines(["*against *earlier.json: first_wake ok: 110.0 -> 110.0*"])
+    earlier["cases"][0]["patched"]["history"] = "another"
+    file.write_text(json.dumps(earlier))
+    other = project.run(f"--kernel-baseline={file}")
+    assert other.ret == 1
+    other.stdout.fnmatch_lines(["*--kernel-baseline=*: not compared: it was not measured then*"])
+    assert project.verdict()["baseline"] == str(file)
 
 
 FLOOR = """

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from ..baseline import NOT_COMPARED
 from ..calibrate import Floor
 from ..halves import describe, describe_against
+from ..throughput import EXACT
 from ..verdict import Verdict
 from . import table
 
@@ -54,6 +56,8 @@ def print_summary(
             out.write_line(f"{table.short(case)}: {describe(case.comparison)}")
             if case.against is not None:
                 out.write_line(f"    {describe_against(case.against)}")
+            elif verdict.baseline and case.comparison.lane == EXACT:
+                out.write_line(f"    against {verdict.baseline}: {NOT_COMPARED}")
     out.write_line("")
     out.write_line(verdict.sentence(), bold=True, green=verdict.good, red=not verdict.good)
     if verdict.cases:
