@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 
-from . import cache, neutral
+from . import cache, neutral, realtime
 from .errors import GuestCrashed, GuestTestFailed, InfraError, UsageProblem
 from .functions import by_function, certain, student
 from .lane import Lane
@@ -120,7 +120,7 @@ def real_time(session: KernelSession, wanted: Mapping[str, Scenario]) -> list[Fl
     for one in wanted.values():
         one.stop_early = False
         one.commands = dict.fromkeys(one.commands, one.commands[STOCK])
-    session.measure_wall(dict(wanted), good_sample, kernels={STOCK: STOCK, PATCHED: STOCK})
+    realtime.measure(session, wanted, good_sample, kernels={STOCK: STOCK, PATCHED: STOCK})
     floors = []
     for case, one in wanted.items():
         found = one.comparison

@@ -6,6 +6,7 @@ import fcntl
 import os
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from .errors import InfraError
@@ -18,7 +19,9 @@ QUIET_WAIT_S = 60.0
 _LOCK_WAIT_S = 3600.0
 # What of the measured kernel's config decides what a copy to user space or a call costs.
 _COSTLY = ("HARDENED_USERCOPY", "CPU_MITIGATIONS", "INIT_ON_ALLOC_DEFAULT_ON", "DEBUG_KERNEL")
-_VULNERABILITIES = Path("/sys/devices/system/cpu/vulnerabilities")
+_LOAD = "load_average"
+_GOVERNORS = "cpu[0-9]*/cpufreq/scaling_governor"
+_CPUS = Path("/sys/devices/system/cpu")
 
 
 class MachineLock:
@@ -50,7 +53,7 @@ class MachineLock:
         # Not in the cache folder: every user and every cache of this machine must meet here.
         path = Path(tempfile.gettempdir()) / "pytest-kseries.lock"
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fd = _opened(path)
         except OSError as error:
             raise InfraError(f"the machine's lock {path}: {error}") from error
         end = time.monotonic() + _LOCK_WAIT_S
@@ -69,6 +72,15 @@ class MachineLock:
             else:
                 self._fd = fd
                 return
+
+
+def _opened(path: Path) -> int:
+    """Open a file that any user may have made; with O_CREAT fs.protected_regular refuses that."""
+    flags = os.O_RDONLY | os.O_CLOEXEC
+    try:
+        return os.open(path, flags)
+    except FileNotFoundError:
+        return os.open(path, flags | os.O_CREAT, 0o644)
 
 
 def wait_quiet(progress: Progress, limit_s: float = QUIET_WAIT_S) -> float:
@@ -104,28 +116,41 @@ def circumstances(config: Path) -> dict[str, str]:
         "host_kernel": os.uname().release,
         "host_cpu": _cpu_model(),
         "host_cpus": str(len(os.sched_getaffinity(0))),
-        "governor": _text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        "smt": _text("/sys/devices/system/cpu/smt/active"),
-        "load_average": " ".join(f"{load:.2f}" for load in os.getloadavg()),
+        "governor": " ".join(sorted({_text(file) for file in _CPUS.glob(_GOVERNORS)})),
+        "smt": _text(_CPUS / "smt/active"),
+        _LOAD: " ".join(f"{load:.2f}" for load in os.getloadavg()),
     }
     for name in _COSTLY:
         found[f"kernel_{name.lower()}"] = "y" if f"CONFIG_{name}=y" in options else "n"
-    if _VULNERABILITIES.is_dir():
-        files = sorted(_VULNERABILITIES.iterdir())
-        found |= {f"mitigation_{file.name}": _text(str(file)) for file in files}
+    for file in sorted((_CPUS / "vulnerabilities").glob("*")):
+        found[f"mitigation_{file.name}"] = _text(file)
     return {name: value for name, value in found.items() if value}
 
 
+def must_be_as(before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Raise InfraError where the machine is not what it was; its load may change."""
+    differing = [
+        f"    {name}: {before.get(name, 'none')} at first, {now.get(name, 'none')} now"
+        for name in sorted((before.keys() | now.keys()) - {_LOAD})
+        if before.get(name) != now.get(name)
+    ]
+    if differing:
+        raise InfraError(
+            "the machine changed while it was being measured, so that boots cannot be compared:\n"
+            + "\n".join(differing)
+        )
+
+
 def _cpu_model() -> str:
-    for line in _text("/proc/cpuinfo").splitlines():
+    for line in _text(Path("/proc/cpuinfo")).splitlines():
         name, _, value = line.partition(":")
         if name.strip() == "model name":
             return value.strip()
     return ""
 
 
-def _text(path: str) -> str:
+def _text(path: Path) -> str:
     try:
-        return Path(path).read_text().strip()
+        return path.read_text().strip()
     except OSError:
         return ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from . import console, ktap
+from . import console, ktap, realtime
 from .errors import GuestCrashed, GuestTestFailed, InfraError
 from .guest import Guest, Ran
 from .lane import NS_PER_INSTRUCTION
@@ -126,17 +126,17 @@ def measure_program(
 def wall_program(session: KernelSession, kernel: str, case: str, scenario: Scenario) -> Run:
     """Measure a case in real time, with all else that is planned so; return one kernel's runs.
 
-    Raises InfraError where that ended before this case's turn.
+    Raises InfraError where that did not come to its end.
     """
-    done = session.walled(case, scenario, good_sample)
+    done = realtime.walled(session, case, scenario, good_sample)
     commands, crash = done.commands[kernel], done.crashes.get(kernel)
+    if done.trouble:
+        raise done.trouble
     if done.runs[kernel]:
         run = judged(session, done.guests[kernel], done.runs[kernel])
-    elif crash:
+    else:
         lane, _ = session.wall_lane
         run = Run(kernel, " ".join(commands[0]), lane.value if lane else "", "", [])
-    else:
-        raise InfraError(f"{kernel}: measuring in real time ended before this, see the first error")
     run.crash = run.crash or crash
     run.together = len(commands)
     return run

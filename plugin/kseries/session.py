@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import math
 import os
 import shutil
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -25,7 +23,6 @@ from . import (
     source,
     thresholds,
     tree,
-    wall,
 )
 from .build import Builder, Image, compiler
 from .console import Splat, decode, decode_lines
@@ -57,17 +54,17 @@ class KernelSession:
         self._images: dict[str, Image] = {}
         self._guests: dict[str, Guest] = {}
         self._boots = 0
-        self._walled: dict[str, Scenario] = {}
         self._measured: dict[str, dict[str, tuple[list[Ran], Guest]]] = {n: {} for n in KERNELS}
         self._measuring: dict[str, Guest] = {}
         # By kernel and node id, as baseline.histories() has it, what was begun to be measured.
         self.histories: dict[str, dict[str, str]] = {name: {} for name in KERNELS}
         # By kernel and node id, what is to be measured; see Collection.
         self.plan: dict[str, dict[str, list[list[str]]]] = {name: {} for name in KERNELS}
-        # By case, what is to be measured in real time.
+        # By case, what is to be measured in real time, and what was.
         self.wall_plan: dict[str, Scenario] = {}
+        self.walled: dict[str, Scenario] = {}
         self.circumstances: dict[str, str] = {}
-        self._machine = host.MachineLock()
+        self.machine = host.MachineLock()
         self._late_findings: list[tuple[str, str]] = []
         self._splats: dict[str, set[tuple[str, ...]]] = {name: set() for name in KERNELS}
 
@@ -246,75 +243,9 @@ class KernelSession:
             guest.close()
         self._measured[kernel] |= {nodeid: (mine, guest) for nodeid, mine in rans.items()}
 
-    def walled(
-        self, case: str, scenario: Scenario, sample: Callable[[Ran, str], float | None]
-    ) -> Scenario:
-        """Measure a case in real time, and with it all else that is planned so; once.
-
-        No other guest runs meanwhile: this process's own end before, other runs are waited for.
-        """
-        if case not in self._walled:
-            wanted = self.wall_plan if case in self.wall_plan else {case: scenario}
-            self.wall_plan = {}
-            self._walled |= wanted
-            kernels = {name: name for name in KERNELS}
-            self.measure_wall(wanted, sample, kernels, self.settings.wall_most_s)
-        return self._walled[case]
-
-    def measure_wall(
-        self,
-        wanted: Mapping[str, Scenario],
-        sample: Callable[[Ran, str], float | None],
-        kernels: Mapping[str, str],
-        most_s: float = math.inf,
-    ) -> None:
-        """Measure scenarios in place; `kernels` says which kernel each side of the pairs boots.
-
-        `most_s` is wall.measure()'s.
-
-        Raises InfraError where the two were not built alike.
-        """
-        stock, patched = (self.image(kernels[name]) for name in KERNELS)
-        if (
-            stock.compiler != patched.compiler
-            or stock.config.read_text() != patched.config.read_text()
-        ):
-            raise InfraError(
-                "stock and patched were not built alike (compiler or config differ): a difference"
-                f" in real time would not be the series': {stock.folder}, {patched.folder}"
-            )
-        lane, _ = self.wall_lane
-        assert lane is not None
+    def part_early(self) -> None:
+        """Hear what the live guests have to say, and end them: what is measured next is alone."""
         self._late_findings += self.part()
-        seed = time.time_ns() % 1_000_000
-        busiest = 0.0
-        self.circumstances = host.circumstances(stock.config)
-
-        def boot(kernel: str) -> Guest:
-            nonlocal busiest
-            busiest = max(busiest, host.wait_quiet(self.progress))
-            guest = self._new_guest(kernels[kernel], lane)
-            try:
-                guest.boot()
-            except BaseException:
-                guest.close()
-                raise
-            return guest
-
-        self._machine.alone(self.progress)
-        try:
-            wall.measure(wanted, boot, sample, seed, self.progress.step, most_s)
-            if still := sum(not one.over for one in wanted.values()):
-                text = f"{still} of {len(wanted)} measurements in real time were open"
-                self.progress.step(f"--kernel-wall-minutes are over: {text}", done=True)
-                self.circumstances["when_time_was_over"] = text
-        finally:
-            self._machine.release()
-            self.circumstances |= {
-                "lane": lane.value,
-                "seed": str(seed),
-                "cpus_used_by_others": f"{busiest:.2f}",
-            }
 
     def counting(self, kernel: str, splats: Sequence[Splat]) -> list[Splat]:
         """Return what counts: on patched, what stock did not show in this worker."""
@@ -373,14 +304,14 @@ class KernelSession:
         for guest in [*self._guests.values(), *self._measuring.values()]:
             guest.close()
         self._measuring.clear()
-        self._machine.release()
+        self.machine.release()
 
     def _new_guest(self, kernel: str, lane: Lane) -> Guest:
         return self.guest_of(self.image(kernel), lane)
 
     def guest_of(self, image: Image, lane: Lane) -> Guest:
         """Return a new guest of any image, not yet booted; it shares the machine with others."""
-        self._machine.share(self.progress)
+        self.machine.share(self.progress)
         self._boots += 1
         label = "-".join(filter(None, (image.kernel, self.worker, str(self._boots))))
         folder = self.settings.report / "logs"

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from .errors import GuestCrashed
+from .errors import GuestCrashed, InfraError
 from .guest import Guest, Ran
 from .throughput import WALL, Comparison, Threshold, compare, middle
 from .verdict import KERNELS, PATCHED, STOCK
@@ -40,6 +40,8 @@ class Scenario:
     guests: dict[str, Guest] = field(default_factory=dict)
     # The kernels that did not come up for it.
     crashes: dict[str, GuestCrashed] = field(default_factory=dict)
+    # What kept the measurement from its end.
+    trouble: InfraError | None = None
     comparison: Comparison | None = None
     # Set when a program failed, or when it is clear: then there is nothing more to measure, but
     # that each kernel has to show once what it does.

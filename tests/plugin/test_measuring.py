@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 from kseries import baseline, calibrate, host, neutral, thresholds, wall
+from kseries.build import Image
 from kseries.errors import GuestCrashed, InfraError, UsageProblem
 from kseries.functions import certain
 from kseries.guest import Ran
 from kseries.lane import Lane
 from kseries.progress import Silent
+from kseries.realtime import must_be_alike
 from kseries.run import wall_program
 from kseries.series import Patch, Series
 from kseries.throughput import LESS, Threshold, compare
@@ -154,9 +156,7 @@ def test_a_kernel_that_does_not_boot_ends_what_waits_for_it(seed: int) -> None:
     wall.measure(scenarios, boot, lambda _ran, _metric: 1.0, seed, said=str)
     assert booted[PATCHED] == 1
     for case, one in scenarios.items():
-        session: Any = SimpleNamespace(
-            walled=lambda *_, one=one: one, wall_lane=(Lane.TCG, "asked for")
-        )
+        session: Any = SimpleNamespace(walled={case: one}, wall_lane=(Lane.TCG, "asked for"))
         run = wall_program(session, PATCHED, case, one)
         with pytest.raises(GuestCrashed, match="panic"):
             run.check()
@@ -164,11 +164,42 @@ def test_a_kernel_that_does_not_boot_ends_what_waits_for_it(seed: int) -> None:
         assert one.comparison is None
 
 
-def test_what_was_never_measured_says_so() -> None:
-    one = wall.Scenario(COMMANDS, RATE, 60)
-    session: Any = SimpleNamespace(walled=lambda *_: one)
-    with pytest.raises(InfraError, match="ended before this"):
-        wall_program(session, PATCHED, "case", one)
+def test_what_kept_a_measurement_from_its_end_is_every_cases_trouble() -> None:
+    one = wall.Scenario(COMMANDS, RATE, 60, trouble=InfraError("QEMU ended"))
+    session: Any = SimpleNamespace(walled={"case": one})
+    for kernel in KERNELS:
+        with pytest.raises(InfraError, match="QEMU ended"):
+            wall_program(session, kernel, "case", one)
+
+
+def test_a_machine_that_changed_is_not_compared(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("CONFIG_HARDENED_USERCOPY=y\n")
+    now = host.circumstances(tmp_path / "config")
+    host.must_be_as(now | {"load_average": "9.00 9.00 9.00"}, now)
+    for before in (now | {"governor": "powersave"}, now | {"smt": "2"}):
+        with pytest.raises(InfraError, match="the machine changed"):
+            host.must_be_as(before, now)
+
+
+def _image(folder: Path, config: str, compiler: str = "gcc 12") -> Image:
+    folder.mkdir()
+    (folder / "config").write_text(config)
+    return Image(folder, folder.name, "0" * 16, "6.12.99", compiler, 1.0)
+
+
+def test_kernels_that_were_not_built_alike_are_not_compared(tmp_path: Path) -> None:
+    stock = _image(tmp_path / "stock", "#\n# Linux 6.12\nCONFIG_TUN=y\n# CONFIG_TAP is not set\n")
+    same = _image(tmp_path / "same", "# Linux 6.13\nCONFIG_TUN=y\n# CONFIG_TAP is not set\n")
+    must_be_alike(stock, same)
+    other = _image(tmp_path / "patched", "CONFIG_TUN=y\nCONFIG_TAP=y\n", "gcc 13")
+    with pytest.raises(InfraError) as found:
+        must_be_alike(stock, other)
+    for said in (
+        "compiler: gcc 12, and gcc 13 for patched",
+        "only in stock's config: # CONFIG_TAP is not set",
+        "only in patched's config: CONFIG_TAP=y",
+    ):
+        assert said in str(found.value)
 
 
 def test_less_of_a_rate_is_worse() -> None:
