@@ -18,10 +18,11 @@ from .errors import KseriesError, SeriesFinding, UsageProblem
 from .halves import ATTRIBUTE, FAILURE, LAST_WORDS, from_report
 from .lane import Lane, qemu_version
 from .progress import OnTerminal
+from .realtime import floor_key
 from .report import REPORTS, terminal
 from .session import KernelSession
 from .thresholds import lane_of, threshold_of
-from .throughput import EXACT
+from .throughput import EXACT, WALL
 from .verdict import PATCHED, STOCK, Case, Finding, Kernel, Verdict, assemble
 
 
@@ -36,8 +37,8 @@ class Controller:
         # Of tests that are no halves.
         self._failures: list[Finding] = []
         self._verdict: Verdict | None = None
-        self._floors: list[calibrate.Floor] = []
-        self._floors_file: Path | None = None
+        # What a calibration found, by the file that keeps it.
+        self._floors: dict[Path, list[calibrate.Floor]] = {}
         self._files: list[str] = []
         self._began = time.monotonic()
 
@@ -76,8 +77,7 @@ class Controller:
             self._done(lambda: self._calibrate(measured))
             return True
         if measured:  # under xdist only a worker knows of any, and checks each
-            held = {c: threshold_of(i, c, self._session.thresholds) for c, i in measured.items()}
-            self._done(lambda: calibrate.must_not_be_finer(held, self._session.measured_with))
+            self._done(lambda: self._check_floors(measured))
         if distributed:
             self._session.close()  # the workers boot guests of their own
         return None
@@ -127,14 +127,24 @@ class Controller:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the table and the sentence, or what a calibration found."""
-        if self._floors_file is not None:
-            terminal.print_floors(self._floors, terminalreporter, self._floors_file)
+        if self._floors:
+            terminal.print_floors(self._floors, terminalreporter)
         if self._verdict is not None:
             verbose = self._config.get_verbosity() > 0
             folder = self._session.settings.report
             terminal.print_summary(
                 self._verdict, terminalreporter, folder, self._files, verbose=verbose
             )
+
+    def _check_floors(self, measured: Mapping[str, pytest.Item]) -> None:
+        state = self._session
+        for lane in (EXACT, WALL):
+            held = {
+                case: threshold_of(item, case, state.thresholds)
+                for case, item in measured.items()
+                if lane_of(item) == lane
+            }
+            calibrate.must_not_be_finer(held, floor_key(state, lane))
 
     def _calibrate(self, measured: Mapping[str, pytest.Item]) -> None:
         """Measure the floors of cases, each with its stock half, and keep them."""
@@ -147,10 +157,12 @@ class Controller:
             if lane_of(item) == EXACT
         }
         state.close()
-        self._floors = calibrate.exact(state, exact)
+        found = {EXACT: calibrate.exact(state, exact)}
         if state.wall_lane[0] is not None:
-            self._floors += calibrate.real_time(state, state.wall_plan)
-        self._floors_file = calibrate.store(state.measured_with, self._floors)
+            found[WALL] = calibrate.real_time(state, state.wall_plan)
+        for lane, floors in found.items():
+            if floors:
+                self._floors[calibrate.store(floor_key(state, lane), floors)] = floors
 
     def _add_last_words(self, findings: Iterable[tuple[str, str]]) -> None:
         known = {(finding.kind, finding.message) for finding in self._findings}

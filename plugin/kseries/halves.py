@@ -17,6 +17,7 @@ from .collection import case_of, is_half, kernel_of, kind_of, needs_tree
 from .errors import GuestCrashed, GuestTestFailed, KseriesError
 from .fixtures import RUN
 from .functions import FunctionCost, by_function, differences
+from .realtime import floor_key
 from .run import Run
 from .session import KEY
 from .thresholds import lane_of, threshold_of
@@ -83,12 +84,13 @@ class Halves:
 def _hold(item: pytest.Item, case: str, stock: Run, run: Run) -> None:
     """Hold a measurement to its threshold, against stock and against an earlier version."""
     threshold, wall = _threshold(item), lane_of(item) == WALL
-    calibrate.must_not_be_finer({case: threshold}, item.config.stash[KEY].measured_with)
+    lane = WALL if wall else EXACT
+    calibrate.must_not_be_finer({case: threshold}, floor_key(item.config.stash[KEY], lane))
     comparison = compare(
         stock.measured(threshold.metric),
         run.measured(threshold.metric),
         threshold,
-        lane=WALL if wall else EXACT,
+        lane=lane,
         confidence=LEVEL if wall else CONFIDENCE,
     )
     functions = [by_function(one.functions()) for one in (stock, run)]
@@ -111,10 +113,7 @@ def _threshold(item: pytest.Item) -> Threshold:
 
 def describe(comparison: Comparison) -> str:
     """Say a comparison in one line."""
-    unseen = ""
-    if comparison.word == "inconclusive":
-        smallest = smallest_seen(comparison)
-        unseen = f"; an effect below {smallest * 100:.2f} % could not have been seen"
+    unseen = f"; an effect below {smallest_seen(comparison) * 100:.2f} % could not have been seen"
     return (
         f"{comparison.metric} {comparison.word}: {comparison.stock:,.1f} -> "
         f"{comparison.patched:,.1f}, {(comparison.ratio - 1) * 100:+.2f} %"

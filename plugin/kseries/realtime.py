@@ -11,7 +11,8 @@ from .build import Image
 from .errors import InfraError
 from .guest import Guest, Ran
 from .session import KernelSession
-from .verdict import KERNELS
+from .throughput import EXACT
+from .verdict import KERNELS, STOCK
 from .wall import Scenario
 
 # Options named of two configs that differ.
@@ -90,6 +91,20 @@ def measure(
             "seed": str(seed),
             "cpus_used_by_others": f"{busiest:.2f}",
         }
+
+
+def floor_key(session: KernelSession, lane: str) -> dict[str, str]:
+    """Return what the floor of a figure depends on: in real time the machine as well."""
+    key = session.measured_with
+    if lane == EXACT:
+        return key
+    machine = host.circumstances(session.image(STOCK).config)
+    where, _ = session.wall_lane
+    return key | {
+        "lane": where.value if where else "none",
+        "cpus": str(session.settings.cpus),
+        **{name: machine.get(name, "") for name in ("host_cpu", "host_cpus", "governor")},
+    }
 
 
 def must_be_alike(stock: Image, patched: Image) -> None:

@@ -18,7 +18,7 @@ from kseries.functions import certain
 from kseries.guest import Ran
 from kseries.lane import Lane
 from kseries.progress import Silent
-from kseries.realtime import must_be_alike
+from kseries.realtime import floor_key, must_be_alike
 from kseries.run import wall_program
 from kseries.series import Patch, Series
 from kseries.throughput import LESS, Threshold, compare
@@ -269,6 +269,23 @@ def test_floors_are_kept_by_what_they_depend_on(
     calibrate.store({"qemu": "7"}, [floor])
     assert calibrate.load({"qemu": "7"}) == {"case": floor}
     assert calibrate.load({"qemu": "8"}) == {}
+
+
+def test_floors_in_real_time_are_of_a_machine(tmp_path: Path) -> None:
+    stock = _image(tmp_path / "stock", "")
+    by_lane: dict[Lane, dict[str, str]] = {}
+    for lane in (Lane.KVM, Lane.TCG):
+        session: Any = SimpleNamespace(
+            measured_with=KEY,
+            wall_lane=(lane, ""),
+            settings=SimpleNamespace(cpus=2),
+            image={STOCK: stock}.__getitem__,
+        )
+        assert floor_key(session, "exact") == KEY
+        by_lane[lane] = floor_key(session, "wall")
+    assert by_lane[Lane.KVM] != by_lane[Lane.TCG]
+    assert by_lane[Lane.KVM] == KEY | by_lane[Lane.KVM]
+    assert by_lane[Lane.KVM]["host_cpus"]
 
 
 def test_neutral_edits_apply_and_are_enough(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -68,19 +68,20 @@ def print_summary(
     out.write_line(f"report: {shown_folder}/ ({', '.join(files)}): {_status(verdict)}")
 
 
-def print_floors(floors: Sequence[Floor], out: pytest.TerminalReporter, file: Path) -> None:
-    """Print what a calibration found: no threshold may be finer."""
+def print_floors(floors: Mapping[Path, Sequence[Floor]], out: pytest.TerminalReporter) -> None:
+    """Print what a calibration found, by the file that keeps it: no threshold may be finer."""
     out.section("kernel series: calibration")
-    for floor in floors:
-        span = f"{min(floor.ratios) - 1:+.2%} to {max(floor.ratios) - 1:+.2%}"
-        most = max(map(abs, floor.net), default=0.0)
-        net = f"; functions that changed for sure: {most:.1f}" if floor.net else ""
-        out.write_line(
-            f"{floor.case.rpartition('::')[2]}: {floor.metric} ({floor.lane} lane): floor"
-            f" {floor.floor:.2%}; where nothing changed {span} in {len(floor.ratios)}"
-            f" comparison{'s' * (len(floor.ratios) != 1)}{net}"
-        )
-    out.write_line(f"kept in {file}: thresholds below these floors are refused")
+    for file, found in floors.items():
+        for floor in found:
+            span = f"{min(floor.ratios) - 1:+.2%} to {max(floor.ratios) - 1:+.2%}"
+            most = max(map(abs, floor.net), default=0.0)
+            net = f"; functions that changed for sure: {most:.1f}" if floor.net else ""
+            out.write_line(
+                f"{floor.case.rpartition('::')[2]}: {floor.metric} ({floor.lane} lane): floor"
+                f" {floor.floor:.2%}; where nothing changed {span} in {len(floor.ratios)}"
+                f" comparison{'s' * (len(floor.ratios) != 1)}{net}"
+            )
+        out.write_line(f"kept in {file}: thresholds below these floors are refused")
 
 
 def _status(verdict: Verdict) -> str:
