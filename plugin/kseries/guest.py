@@ -63,8 +63,10 @@ class Ran:
     lines: list[str] = field(default_factory=list)
     ended: Ended | None = None
     splats: list[console.Splat] = field(default_factory=list)
-    # Instructions by function between the program's marks; only in the exact lane.
+    # Only in the exact lane, between the program's marks: instructions by function, and how often
+    # a transmit queue that was stopped was woken.
     functions: dict[str, int] = field(default_factory=dict)
+    wakes: int | None = None
 
 
 class Guest:
@@ -155,10 +157,10 @@ class Guest:
                 return rans  # crashed: the rest did not run
         self._power_off()
         counted = insns.counted(self._private / "insns")
-        symbols = insns.Symbols(self.image.vmlinux) if any(counted) else None
         every = [ran for mine in rans.values() for ran in mine]
-        for ran, blocks in zip(every, counted, strict=False):  # none where QEMU takes no plugin
-            ran.functions = symbols.by_function(blocks) if symbols and blocks else {}
+        for ran, did in zip(every, counted, strict=False):  # none where QEMU takes no plugin
+            ran.functions = did.by_function(insns.Symbols.of(self.image.vmlinux))
+            ran.wakes = did.wakes
         return rans
 
     def part(self) -> list[console.Splat]:

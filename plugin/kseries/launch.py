@@ -34,7 +34,7 @@ def command(
     line = " ".join(_kernel_words(lane, wanted, verbose=verbose))
     qemu = [*qemu_arguments(lane), "-no-reboot", "-pidfile", f"{private}/pid"]
     qemu += ["-initrd", str(initramfs)]
-    qemu += _exact_devices(line, private) if lane is Lane.EXACT else _port(private)
+    qemu += _exact_devices(line, private, image.vmlinux) if lane is Lane.EXACT else _port(private)
     found = [_tool("vng"), "--run", str(image.bzimage), "--force-9p", "--root", str(empty)]
     found += ["--disable-microvm", "--disable-monitor", "--cpus", str(cpus)]
     found += ["--memory", f"{wanted.memory_mib}M"]
@@ -75,7 +75,7 @@ def _port(private: Path) -> list[str]:
     ]
 
 
-def _exact_devices(line: str, private: Path) -> list[str]:
+def _exact_devices(line: str, private: Path, vmlinux: Path) -> list[str]:
     # The kernel's random numbers are seeded with its command line, and virtme-ng puts paths,
     # limits of the host and a random name on it. QEMU takes the last one given.
     qemu = ["-append", shlex.quote(line)]
@@ -83,7 +83,7 @@ def _exact_devices(line: str, private: Path) -> list[str]:
     # when its reader is slow, and the guest would see that.
     qemu += ["-serial", f"file:{private}/console"]
     counter = insns.plugin()
-    return qemu + (insns.arguments(counter, private / "insns") if counter else [])
+    return qemu + (insns.arguments(counter, private / "insns", vmlinux) if counter else [])
 
 
 def _tool(name: str) -> str:

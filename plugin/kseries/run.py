@@ -165,6 +165,9 @@ def judged(session: KernelSession, guest: Guest, rans: Sequence[Ran]) -> Run:
         guest_ms=sum(ran.ended.guest_ms for ran in rans if ran.ended),
         splats=[splat for ran in rans for splat in ran.splats],
     )
+    for ran, report in zip(rans, reports, strict=True):
+        if ran.wakes is not None:
+            report.figures["wakes"] = ran.wakes
     new = session.counting(kernel, run.splats)
     if new:
         log = session.decoded(guest)

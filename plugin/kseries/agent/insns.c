@@ -4,12 +4,13 @@
  * block, between two marks that a guest program sets (kselftests/lib/mark.h).
  * The agent sets a third one before it starts a program.
  *
- *	-plugin insns.so,out=FILE
+ *	-plugin insns.so,out=FILE[,from=ADDRESS,until=ADDRESS,to=ADDRESS]
  *
  * The agent's mark appends "program" to FILE, each end mark one section of that
  * program: "section", then a line
  * "ADDRESS INSTRUCTIONS" for each kernel block that ran, and "user N" for all
- * that ran outside the kernel. For single-threaded emulation only: there are
+ * that ran outside the kernel; with the addresses "entered N", how often a CPU
+ * went from a block between @from and @until to @to. For single-threaded emulation only: there are
  * no locks here.
  */
 #include <stdbool.h>
@@ -40,6 +41,16 @@ struct block {
 	u64 runs;
 };
 
+/* How often a CPU came to @to right from [@from, @until). */
+static struct edge {
+	u64 from;
+	u64 until;
+	u64 to;
+	u64 entered;
+} edge;
+#define VCPUS 64
+static u64 last_address[VCPUS];
+
 static struct block *blocks;
 static struct block user = { .insns = 1 };
 static bool counting;
@@ -55,6 +66,7 @@ static void begin(unsigned int vcpu, void *arg)
 	for (b = blocks; b; b = b->next)
 		b->runs = 0;
 	user.runs = 0;
+	edge.entered = 0;
 	counting = true;
 }
 
@@ -74,6 +86,8 @@ static void end(unsigned int vcpu, void *arg)
 				(unsigned long long)b->address,
 				(unsigned long long)(b->runs * b->insns));
 	fprintf(out, "user %llu\n", (unsigned long long)user.runs);
+	if (edge.to)
+		fprintf(out, "entered %llu\n", (unsigned long long)edge.entered);
 	fflush(out);
 }
 
@@ -88,9 +102,12 @@ static void next_program(unsigned int vcpu, void *arg)
 static void ran(unsigned int vcpu, void *arg)
 {
 	struct block *b = arg;
+	u64 *last = &last_address[vcpu % VCPUS];
 
-	(void)vcpu;
 	b->runs++;
+	if (b->address == edge.to && *last >= edge.from && *last < edge.until)
+		edge.entered++;
+	*last = b->address;
 }
 
 static void ran_user(unsigned int vcpu, void *arg)
@@ -152,8 +169,26 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id,
 			       const struct qemu_info *info, int argc,
 			       char **argv)
 {
-	if (argc != 1 || strncmp(argv[0], "out=", 4))
+	const struct {
+		const char *name;
+		u64 *value;
+	} addresses[] = {
+		{ "from=", &edge.from },
+		{ "until=", &edge.until },
+		{ "to=", &edge.to },
+		{}
+	}, *at;
+
+	if (argc < 1 || strncmp(argv[0], "out=", 4))
 		return -1;
+	while (--argc) {
+		for (at = addresses; at->name; at++)
+			if (!strncmp(argv[argc], at->name, strlen(at->name)))
+				break;
+		if (!at->name)
+			return -1;
+		*at->value = strtoull(argv[argc] + strlen(at->name), NULL, 0);
+	}
 	out = fopen(argv[0] + 4, "we");
 	if (!out)
 		return -1;
