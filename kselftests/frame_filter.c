@@ -4,7 +4,8 @@
  * a frame: a list of MAC addresses, a filter on its socket, an eBPF program.
  * Whatever holds the frames that the ring has no slot for, these are dropped,
  * counted, and stop nothing; without the filter all frames arrive again. The
- * filter on the socket may also ask for less of a frame than there is.
+ * filter on the socket may also ask for less of a frame than there is, and the
+ * program for more, which is all of it.
  */
 #include <errno.h>
 #include <string.h>
@@ -20,15 +21,23 @@
 #include "run.h"
 #include "trim.h"
 
-enum filter { FILTER_MAC, FILTER_SOCKET, FILTER_EBPF, FILTER_SHORTEN };
+enum filter {
+	FILTER_MAC, FILTER_SOCKET, FILTER_EBPF, FILTER_SHORTEN, FILTER_WHOLE,
+};
 
 static const char * const filters[] = {
-	"mac", "socket", "ebpf", "shorten", NULL,
+	"mac", "socket", "ebpf", "shorten", "whole", NULL,
 };
 
 static const char * const reasons[] = {
 	"TAP_TXFILTER", "SOCKET_FILTER", "TAP_FILTER", "SOCKET_FILTER",
+	"TAP_FILTER",
 };
+
+static bool by_program(enum filter filter)
+{
+	return filter == FILTER_EBPF || filter == FILTER_WHOLE;
+}
 
 static void must(int fd, unsigned long request, const void *arg)
 {
@@ -66,16 +75,17 @@ static void filter_socket(int fd, bool on, bool shorten)
 	must(fd, on ? TUNATTACHFILTER : TUNDETACHFILTER, &prog);
 }
 
-static void filter_ebpf(int fd, bool on)
+/* Nothing of the frame, or as much as there is: ~0 as a length. */
+static void filter_ebpf(int fd, bool on, bool whole)
 {
-	static const struct bpf_insn nothing[] = {
-		BPF_SET(BPF_REG_0, 0),
+	const struct bpf_insn prog[] = {
+		BPF_SET(BPF_REG_0, whole ? -1 : 0),
 		BPF_RETURN(),
 	};
 	const int none = -1;
 
 	if (on)
-		bpf_filter(fd, nothing, ARRAY_SIZE(nothing));
+		bpf_filter(fd, prog, ARRAY_SIZE(prog));
 	else
 		must(fd, TUNSETFILTEREBPF, &none);
 }
@@ -84,8 +94,8 @@ static void set(enum filter filter, int fd, bool on)
 {
 	if (filter == FILTER_MAC)
 		filter_mac(fd, on);
-	else if (filter == FILTER_EBPF)
-		filter_ebpf(fd, on);
+	else if (by_program(filter))
+		filter_ebpf(fd, on, filter == FILTER_WHOLE);
 	else
 		filter_socket(fd, on, filter == FILTER_SHORTEN);
 }
@@ -111,12 +121,13 @@ static void check_unwanted(struct run *x)
 	reader_start(&x->r);
 }
 
-static void check_shorter(struct run *x)
+/* Of each frame all but @less bytes of its tail. */
+static void check_come(struct run *x, unsigned int less)
 {
 	unsigned int sent, got;
 
 	x->s.frame.tail = TRIM_TAIL;
-	x->out.tail = TRIM_LEFT;
+	x->out.tail = TRIM_TAIL - less;
 	sent = sender_send_many(&x->s, x->sc.len);
 	reader_start(&x->r);
 	got = reader_take(&x->r, sent);
@@ -125,7 +136,7 @@ static void check_shorter(struct run *x)
 	ktap_ok(sent == x->sc.len && got == sent && !drops_count(),
 		"each frame comes: %u of %u", got, x->sc.len);
 	ktap_ok(x->out.frames == sent && !x->out.foreign,
-		"%d bytes shorter: %llu, %llu of another length", TRIM_BYTES,
+		"%u bytes shorter: %llu, %llu of another length", less,
 		x->out.frames, x->out.foreign);
 	tally_start(&x->out, scenario_ether(&x->sc), x->b.cookie);
 	x->out.next = sent;
@@ -152,7 +163,7 @@ int main(int argc, char **argv)
 	scenario_parse(&x.sc, argc, argv, NULL, 0);
 	if (!scenario_owns_queue(&x.sc) || !x.sc.len)
 		ktap_bail("tun and tap only, and a ring that holds frames");
-	if (filter != FILTER_EBPF && x.sc.dev != DEV_TAP)
+	if (!by_program(filter) && x.sc.dev != DEV_TAP)
 		ktap_bail("tap only: tun knows no filter but eBPF");
 	ktap_plan(4);
 	netns_enter();
@@ -161,7 +172,9 @@ int main(int argc, char **argv)
 
 	set(filter, x.b.fd[0], true);
 	if (filter == FILTER_SHORTEN)
-		check_shorter(&x);
+		check_come(&x, TRIM_BYTES);
+	else if (filter == FILTER_WHOLE)
+		check_come(&x, 0);
 	else
 		check_unwanted(&x);
 	set(filter, x.b.fd[0], false);

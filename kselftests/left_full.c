@@ -5,6 +5,8 @@
  * comes. What is sent then waits in the qdisc and reaches the driver once, when
  * there is room for it.
  */
+#include <unistd.h>
+
 #include "bpf.h"
 #include "choice.h"
 #include "drops.h"
@@ -18,15 +20,18 @@
 
 enum how {
 	HOW_LINK,	/* set down and up again */
+	HOW_CARRIER,	/* off and on again */
 	HOW_SHRINK,
 	HOW_GIVEN_BACK,	/* by vhost-net */
 	HOW_ATTACH,	/* a file whose ring was filled while it had no queue */
 	HOW_OPEN,	/* a second file opens the device */
 	HOW_DETACH,	/* the first queue goes, the full one has its number then */
+	HOW_CLOSE,	/* the other one of two files is closed */
 };
 
 static const char * const hows[] = {
-	"link", "shrink", "given_back", "attach", "open", "detach", NULL
+	"link", "carrier", "shrink", "given_back", "attach", "open", "detach",
+	"close", NULL
 };
 
 struct test {
@@ -71,6 +76,14 @@ static void held_by_vhost(struct test *t)
 	reader_hold(&t->vhost);
 }
 
+static void must_run(const struct test *t, bool on)
+{
+	const struct run *x = &t->x;
+
+	if (!probe_running(x->b.dev, on, x->sc.stall_ms))
+		ktap_bail("%s does not %s", x->b.dev, on ? "come up" : "stop");
+}
+
 static void leave_full(struct test *t)
 {
 	struct run *x = &t->x;
@@ -80,6 +93,12 @@ static void leave_full(struct test *t)
 		run_send(x, t->len);
 		netdev_up(x->b.dev, false);
 		netdev_up(x->b.dev, true);
+		break;
+	case HOW_CARRIER:
+		run_send(x, t->len);
+		tuntap_carrier(x->b.fd[0], false);
+		must_run(t, false);
+		tuntap_carrier(x->b.fd[0], true);
 		break;
 	case HOW_SHRINK:
 		run_send(x, t->len);
@@ -106,9 +125,14 @@ static void leave_full(struct test *t)
 		run_send(x, t->len);
 		tuntap_queue(x->b.fd[0], false);
 		break;
+	case HOW_CLOSE:
+		run_send(x, t->len);
+		close(x->b.fd[!t->queue]);
+		x->b.fd[0] = x->b.fd[t->queue];
+		x->b.n_fds = 1;
+		break;
 	}
-	if (!probe_running(x->b.dev, true, x->sc.stall_ms))
-		ktap_bail("%s does not come up", x->b.dev);
+	must_run(t, true);
 	if (x->s.count[SEND_OK] != t->len + (u64)x->out.frames)
 		ktap_bail("the ring does not take its length");
 }
@@ -147,25 +171,36 @@ static void check(struct test *t)
 	listener_close(&t->tap);
 }
 
+static bool only_of_one(enum how how)
+{
+	return how == HOW_GIVEN_BACK || how == HOW_ATTACH || how == HOW_OPEN;
+}
+
+static bool only_of_two(enum how how)
+{
+	return how == HOW_DETACH || how == HOW_CLOSE;
+}
+
 int main(int argc, char **argv)
 {
 	struct test t = {
 		.how = (enum how)choice_take(&argc, argv, "how", hows, HOW_LINK),
 	};
 	const struct scenario_option extra[] = {
-		{ "queue", &t.queue, "of two, which is full (0; link, shrink, detach)" },
+		{ "queue", &t.queue,
+		  "of two, which is full (0; link, carrier, shrink, detach, close)" },
 	};
-	bool detach;
+	struct scenario *sc = &t.x.sc;
 
-	scenario_defaults(&t.x.sc);
-	t.x.sc.len = 16;
-	scenario_options(&t.x.sc, argc, argv, extra, ARRAY_SIZE(extra));
-	detach = t.how == HOW_DETACH;
-	if (t.x.sc.queues > 2 || t.queue >= t.x.sc.queues || (detach && !t.queue) ||
-	    (t.x.sc.queues == 2 && !detach && t.how != HOW_LINK &&
-	     t.how != HOW_SHRINK))
-		ktap_bail("two queues: link, shrink, detach of the second");
-	if (!run_has_backlog(&t.x) || !t.x.sc.len || t.x.sc.len >= VHOST_BATCH)
+	scenario_defaults(sc);
+	sc->len = 16;
+	scenario_options(sc, argc, argv, extra, ARRAY_SIZE(extra));
+	if (sc->queues > 2 || t.queue >= sc->queues ||
+	    (sc->queues == 1 && only_of_two(t.how)) ||
+	    (sc->queues == 2 && only_of_one(t.how)) ||
+	    (t.how == HOW_DETACH && !t.queue))
+		ktap_bail("two queues: link, carrier, shrink, close, detach of the second");
+	if (!run_has_backlog(&t.x) || !sc->len || sc->len >= VHOST_BATCH)
 		ktap_bail("left_full takes tun or tap, a length of 1 to %d, a qdisc",
 			  VHOST_BATCH - 1);
 	ktap_plan(5);

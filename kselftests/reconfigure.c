@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <sched.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -93,6 +94,8 @@ static void run_change(struct change *ch)
 	} else if (ch->action == ACT_TO_NOQUEUE && ch->state >= STATE_FULL) {
 		change_settle(ch);
 		special = refuses(ch);
+	} else if (ch->action == ACT_REOPEN_GROW) {
+		special = !ch->refused;
 	}
 	reader_open(&ch->reader, ch->sc.reader, ch->bench.fd[0], &ch->tally,
 		    ch->sc.stall_ms);
@@ -105,6 +108,9 @@ static void run_change(struct change *ch)
 		ktap_ok(special, "length 0 stops nothing");
 	else if (ch->action == ACT_TO_NOQUEUE)
 		ktap_ok(special, "noqueue refuses as in stock");
+	else if (ch->action == ACT_REOPEN_GROW)
+		ktap_ok(special, "without a file the length changes: %s",
+			strerror(-ch->refused));
 	else
 		ktap_skip("nothing of that kind", "what this change alone must do");
 	ktap_ok(change_balances(ch), "what did not come out was freed, none without a trace");

@@ -25,12 +25,14 @@
 
 enum doing {
 	DO_GROW, DO_SHRINK, DO_ZERO, DO_LINK, DO_CARRIER, DO_QDISC, DO_MOVE,
-	DO_DETACH_FULL, DO_DETACH_READ, DO_REOPEN_FULL, DO_DELETE,
+	DO_DETACH_FULL, DO_DETACH_READ, DO_DETACH_DARK, DO_REOPEN_FULL,
+	DO_DELETE,
 };
 
 static const char * const doings[] = {
 	"grow", "shrink", "zero", "link", "carrier", "qdisc_replace", "move",
-	"detach_full", "detach_read", "reopen_full", "delete", NULL,
+	"detach_full", "detach_read", "detach_dark", "reopen_full", "delete",
+	NULL,
 };
 
 struct busy {
@@ -133,6 +135,37 @@ static void without_full(struct busy *bu)
 		bu->stuck = true;
 }
 
+static void carrier(struct busy *bu, bool on)
+{
+	struct change *ch = &bu->ch;
+
+	tuntap_carrier(*read_fd(bu), on);
+	/* Now and then the core waits a second before it looks. */
+	if (!probe_running(ch->bench.dev, on, ch->sc.stall_ms + 3000))
+		ktap_bail("%s is not %s", ch->bench.dev, on ? "up" : "down");
+}
+
+/*
+ * Without a carrier: the queue that the thread's file has then was stopped for
+ * another one's ring.
+ */
+static void detach_dark(struct busy *bu)
+{
+	struct change *ch = &bu->ch;
+	u64 before;
+
+	carrier(bu, false);
+	tuntap_queue(*full_fd(bu), false);
+	carrier(bu, true);
+	without_full(bu);
+	before = read_by_thread(bu);
+	sender_send(&ch->sender);
+	if (!load_wait_for(&bu->out.frames, before + 1, ch->sc.stall_ms) &&
+	    read_by_thread(bu) == before)
+		bu->stuck = true;
+	tuntap_queue(*full_fd(bu), true);
+}
+
 static void reopen(struct busy *bu)
 {
 	close(*full_fd(bu));
@@ -158,6 +191,9 @@ static void act(struct busy *bu)
 	case DO_DETACH_READ:
 		tuntap_queue(*read_fd(bu), false);
 		tuntap_queue(*read_fd(bu), true);
+		break;
+	case DO_DETACH_DARK:
+		detach_dark(bu);
 		break;
 	case DO_REOPEN_FULL:
 		reopen(bu);

@@ -5,6 +5,9 @@
  *   refused  vhost is given a file that is no device's, and refuses it: all
  *            goes on with the device that it has
  *   deleted  the device is deleted: what vhost then gives back is nobody's
+ *   down     it lets go of a device that is down, which is deleted then
+ *   noqueue  it lets go of a device whose queue is stopped, and that has noqueue
+ *            by then: what it gives back makes room, and frames are taken
  *   tx       where the guest's own frames go is another device, then none: what
  *            it receives still comes from the first
  */
@@ -17,13 +20,23 @@
 #include "drops.h"
 #include "ktap.h"
 #include "netdev.h"
+#include "qdisc.h"
 #include "ring.h"
 #include "run.h"
 #include "stall.h"
 
-enum part { PART_REFUSED, PART_DELETED, PART_TX };
+enum part { PART_REFUSED, PART_DELETED, PART_DOWN, PART_NOQUEUE, PART_TX };
 
-static const char * const parts[] = { "refused", "deleted", "tx", NULL };
+static const char * const parts[] = {
+	"refused", "deleted", "down", "noqueue", "tx", NULL,
+};
+
+/* Some are read before, so that giving back three clears slots as well. */
+#define READ_BEFORE 5U
+#define OFFERED (VHOST_BATCH - 3U)
+#define LEAST (READ_BEFORE + VHOST_BATCH)
+/* Enough to fill the ring again whenever it has room. */
+#define WAITING 300U
 
 struct test {
 	struct run x;
@@ -74,27 +87,67 @@ static void check_refused(struct test *t)
 	close(bare);
 }
 
-static void check_deleted(struct test *t)
+static void let_go(struct test *t)
+{
+	ktap_ok(!vhost_try_attach(t->vhost.vhost, -1), "vhost lets go");
+}
+
+static void check_deleted(struct test *t, bool down)
 {
 	struct run *x = &t->x;
-	u64 since, ms, freed;
-	char buf[8];
+	/* A macvtap's file keeps what it was given back. */
+	bool keeps = !scenario_owns_queue(&x->sc);
+	u64 since, ms, freed, left = x->sc.len - 1 - keeps;
+	char buf[FRAME_MAX];
+	ssize_t len;
 
 	ktap_plan(4);
 	held(t);
+	freed = drops_count();
+	if (down) {
+		netdev_up(x->b.dev, false);
+		let_go(t);
+	}
 	since = stall_now_ns();
 	netdev_delete(x->b.dev);
 	ms = (stall_now_ns() - since) / 1000000;
-	ktap_ok(ms < x->sc.stall_ms, "the device goes, without waiting for vhost");
-	ktap_ok(!vhost_try_attach(t->vhost.vhost, -1), "vhost lets go");
-	ktap_ok(read(x->b.fd[0], buf, sizeof(buf)) < 0 && errno == EBADFD,
-		"a read of the file fails with EBADFD");
-	freed = drops_count();
+	ktap_ok(ms < x->sc.stall_ms, "the device goes, without waiting for anybody");
+	if (!down)
+		let_go(t);
+	len = read(x->b.fd[0], buf, sizeof(buf));
+	ktap_ok(keeps ? len > 0 : len < 0 && errno == EBADFD,
+		"a read of the file %s", keeps ? "gets a frame of them" :
+		"fails with EBADFD");
 	close(x->b.fd[--x->b.n_fds]);
 	freed = drops_count() - freed;
-	ktap_ok(freed == x->sc.len - 1,
-		"what vhost held is freed with the file: %llu of %u", freed,
-		x->sc.len - 1);
+	ktap_ok(freed == left, "what vhost held is freed: %llu of %llu", freed,
+		left);
+}
+
+static void check_noqueue(struct test *t)
+{
+	struct run *x = &t->x;
+	unsigned int n, room = ring_room(x->sc.len);
+	u64 down;
+
+	ktap_plan(4);
+	run_send(x, x->sc.len + WAITING);
+	reader_take(&x->r, READ_BEFORE);
+	reader_start(&t->vhost);
+	n = reader_take(&t->vhost, OFFERED);
+	ktap_ok(n == OFFERED, "vhost gets what it has buffers for: %u of %u", n,
+		OFFERED);
+	x->sc.qdisc = "noqueue";
+	qdisc_replace(x->b.dev, x->sc.qdisc);
+	let_go(t);
+	n = sender_send_many(&x->s, 1);
+	down = x->s.count[SEND_NETDOWN];
+	ktap_ok(n == 1 && !down, "there is room, and a frame is taken: %llu ENETDOWN",
+		down);
+	reader_rest(&x->r);
+	run_send(x, room);
+	n = reader_take(&x->r, room);
+	ktap_ok(n == room, "fresh frames flow: %u of %u", n, room);
 }
 
 static void check_tx(struct test *t)
@@ -134,18 +187,21 @@ int main(int argc, char **argv)
 	scenario_options(sc, argc, argv, NULL, 0);
 	scenario_need_one_queue(sc);
 	sc->reader = READER_POLL;
-	if (sc->len < 2 || sc->len > VHOST_BATCH)
+	if (part == PART_NOQUEUE && (!run_has_backlog(&t.x) || sc->len < LEAST))
+		ktap_bail("noqueue: tun or tap, a qdisc before, a length from %u",
+			  LEAST);
+	if (part != PART_NOQUEUE && (sc->len < 2 || sc->len > VHOST_BATCH))
 		ktap_bail("vhost_backend takes a length of 2 to %d", VHOST_BATCH);
-	if (part == PART_DELETED && !scenario_owns_queue(sc))
-		ktap_bail("deleted: tun or tap");
 	netns_enter();
 	drops_start(NULL);
 	run_open(&t.x, "backend0");
 	reader_open(&t.vhost, READER_VHOST, t.x.b.fd[0], &t.x.out, sc->stall_ms);
 	if (part == PART_REFUSED)
 		check_refused(&t);
-	else if (part == PART_DELETED)
-		check_deleted(&t);
+	else if (part == PART_DELETED || part == PART_DOWN)
+		check_deleted(&t, part == PART_DOWN);
+	else if (part == PART_NOQUEUE)
+		check_noqueue(&t);
 	else
 		check_tx(&t);
 	reader_close(&t.vhost);

@@ -4,9 +4,9 @@
  * Letting go of the device it returns them, and what no longer fits is
  * destroyed, by stock too: so much is counted here, not forbidden. What must
  * not be is a queue that afterwards stays stopped over a ring with room, or
- * frames out of order. It lets go when its backend is taken away, or given
- * another device's, or when its owner resets or closes it; in several rounds,
- * with more frames sent in between.
+ * frames out of order, or a device that outlives its last file. It lets go when
+ * its backend is taken away, or given another device's, or when its owner resets
+ * or closes it; in several rounds, with more frames sent in between.
  */
 #include <string.h>
 #include <time.h>
@@ -210,11 +210,12 @@ int main(int argc, char **argv)
 		{ "pre", &re.pre, "frames read before vhost comes" },
 		{ "rounds", &re.rounds, "vhost comes and goes" },
 	};
+	bool gone;
 
 	scenario_parse(&re.sc, argc, argv, options, ARRAY_SIZE(options));
 	if (!scenario_owns_queue(&re.sc) || !re.sc.len)
 		ktap_bail("vhost_release takes tun or tap and a length above 0");
-	ktap_plan(6);
+	ktap_plan(7);
 	netns_enter();
 	bench_open(&re.bench, &re.sc, "release0");
 	bench_sender(&re.bench, &re.sc, &re.sender, false);
@@ -227,8 +228,9 @@ int main(int argc, char **argv)
 	drops_stop();
 	close_readers(&re);
 	sender_close(&re.sender);
-	bench_close(&re.bench);
+	gone = bench_close(&re.bench);
 	if (re.how == HOW_SWAP)
-		bench_close(&re.other);
+		gone = bench_close(&re.other) && gone;
+	ktap_ok(gone, "the device goes with its last file");
 	return ktap_status();
 }

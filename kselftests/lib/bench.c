@@ -89,11 +89,14 @@ bool bench_stopped(const struct bench *b, const struct scenario *sc)
 	return result == SEND_NOBUFS && drops_count() == before;
 }
 
-void bench_close(struct bench *b)
+bool bench_close(struct bench *b)
 {
+	bool gone;
+
 	while (b->n_fds)
 		close(b->fd[--b->n_fds]);
-	/* A tun or tap device that is not persistent goes with its last fd. */
-	if (netdev_exists(b->dev))
+	gone = !netdev_exists(b->dev);
+	if (!gone)
 		netdev_delete(b->dev);
+	return gone;
 }

@@ -15,9 +15,10 @@
 #include "stall.h"
 
 const char * const change_actions[] = {
-	"grow", "shrink", "zero", "detach_attach", "reopen", "link", "link_read",
-	"carrier", "carrier_read", "carrier_grow", "qdisc_to_noqueue",
-	"qdisc_replace", "delete", "move", NULL,
+	"grow", "shrink", "zero", "detach_attach", "reopen", "reopen_grow",
+	"reopen_carrier", "link", "link_read", "carrier", "carrier_read",
+	"carrier_vhost", "carrier_grow", "qdisc_to_noqueue", "qdisc_replace",
+	"delete", "move", NULL,
 };
 
 const char * const change_states[] = {
@@ -148,14 +149,19 @@ void change_resize(struct change *ch, unsigned int len)
 	ch->kept = min(ch->kept, len);
 }
 
-static void reopen(struct change *ch)
+/* Nobody has it open for a moment; @len: the length it gets then, or has. */
+static void reopen(struct change *ch, unsigned int flags, unsigned int len)
 {
 	int *fd = &ch->bench.fd[0];
 
 	tuntap_persist(*fd, true);
 	close(*fd);
-	*fd = tuntap_open(ch->bench.dev,
-			  ch->sc.dev == DEV_TUN ? IFF_TUN : IFF_TAP);
+	if (len != ch->len)
+		ch->refused = netdev_try_txqueuelen(ch->bench.dev, len);
+	if (!ch->refused)
+		ch->len = len;
+	flags |= ch->sc.dev == DEV_TUN ? IFF_TUN : IFF_TAP;
+	*fd = tuntap_open(ch->bench.dev, flags);
 	tuntap_persist(*fd, false);
 	ch->kept = 0;
 }
@@ -190,13 +196,14 @@ static void new_sender(struct change *ch)
 	ch->sender.frame.seq = seq;
 }
 
-/* Before the reader of the test, which may be of any kind. */
-static void read_all(struct change *ch)
+/* Before the reader of the test, which may be of any other kind. */
+static void read_all(struct change *ch, enum reader_kind kind)
 {
 	struct reader r;
 
-	reader_open(&r, READER_POLL, ch->bench.fd[0], &ch->tally,
-		    ch->sc.stall_ms);
+	reader_open(&r, kind, ch->bench.fd[0], &ch->tally, ch->sc.stall_ms);
+	reader_start(&r);
+	reader_take(&r, ch->kept);
 	reader_rest(&r);
 	reader_close(&r);
 }
@@ -216,22 +223,33 @@ void change_act(struct change *ch)
 		change_resize(ch, 0);
 		break;
 	case ACT_REOPEN:
-		reopen(ch);
+		reopen(ch, 0, ch->len);
+		break;
+	case ACT_REOPEN_GROW:
+		reopen(ch, 0, 2 * ch->len);
+		break;
+	case ACT_REOPEN_CARRIER:
+		reopen(ch, IFF_NO_CARRIER, ch->len);
+		running(ch, false);
+		tuntap_carrier(ch->bench.fd[0], true);
 		break;
 	case ACT_LINK:
 	case ACT_LINK_READ:
 		netdev_up(dev, false);
 		if (ch->action == ACT_LINK_READ)
-			read_all(ch);
+			read_all(ch, READER_POLL);
 		netdev_up(dev, true);
 		break;
 	case ACT_CARRIER:
 	case ACT_CARRIER_READ:
+	case ACT_CARRIER_VHOST:
 	case ACT_CARRIER_GROW:
 		tuntap_carrier(ch->bench.fd[0], false);
 		running(ch, false);
 		if (ch->action == ACT_CARRIER_READ)
-			read_all(ch);
+			read_all(ch, READER_POLL);
+		if (ch->action == ACT_CARRIER_VHOST)
+			read_all(ch, READER_VHOST);
 		if (ch->action == ACT_CARRIER_GROW)
 			change_resize(ch, 2 * ch->len);
 		tuntap_carrier(ch->bench.fd[0], true);

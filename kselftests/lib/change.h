@@ -8,8 +8,9 @@
 #include "scenario.h"
 
 enum action {
-	ACT_GROW, ACT_SHRINK, ACT_ZERO, ACT_DETACH_ATTACH, ACT_REOPEN, ACT_LINK,
-	ACT_LINK_READ, ACT_CARRIER, ACT_CARRIER_READ, ACT_CARRIER_GROW,
+	ACT_GROW, ACT_SHRINK, ACT_ZERO, ACT_DETACH_ATTACH, ACT_REOPEN,
+	ACT_REOPEN_GROW, ACT_REOPEN_CARRIER, ACT_LINK, ACT_LINK_READ,
+	ACT_CARRIER, ACT_CARRIER_READ, ACT_CARRIER_VHOST, ACT_CARRIER_GROW,
 	ACT_TO_NOQUEUE, ACT_QDISC_REPLACE, ACT_DELETE, ACT_MOVE,
 };
 
@@ -35,6 +36,7 @@ struct change {
 	struct tally tally;
 	struct feeder feeder;	/* only in STATE_STOPPED; foreign to the tally */
 	u16 port;		/* of the feeder's frames; 0: any */
+	int refused;		/* the length of a device without a file: -errno */
 	u64 tried;		/* by what no longer is the sender, and by probes */
 };
 

@@ -149,13 +149,21 @@ void netdev_carrier(const char *name, bool on)
 	link_do(&req, "carrier of", name);
 }
 
-void netdev_txqueuelen(const char *name, unsigned int len)
+int netdev_try_txqueuelen(const char *name, unsigned int len)
 {
 	struct nl_req req;
 
 	link_start(&req, RTM_NEWLINK, 0, name);
 	nl_put_u32(&req, IFLA_TXQLEN, len);
-	link_do(&req, "txqueuelen of", name);
+	return nl_talk(&req, NULL, NULL);
+}
+
+void netdev_txqueuelen(const char *name, unsigned int len)
+{
+	int err = netdev_try_txqueuelen(name, len);
+
+	if (err)
+		ktap_bail("txqueuelen of %s: %s", name, strerror(-err));
 }
 
 void netdev_delete(const char *name)

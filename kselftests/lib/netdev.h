@@ -9,6 +9,10 @@
 #ifndef IFF_BACKPRESSURE
 #define IFF_BACKPRESSURE 0x0080
 #endif
+/* Since 6.2, and not in every system's headers. */
+#ifndef IFF_NO_CARRIER
+#define IFF_NO_CARRIER 0x0040
+#endif
 
 struct netdev_stats {
 	u64 rx_packets;
@@ -32,6 +36,8 @@ bool netdev_exists(const char *name);
 void netdev_up(const char *name, bool up);
 void netdev_carrier(const char *name, bool on);
 void netdev_txqueuelen(const char *name, unsigned int len);
+/* The same, but a refusal is the caller's business: -errno. */
+int netdev_try_txqueuelen(const char *name, unsigned int len);
 void netdev_delete(const char *name);
 void netdev_move(const char *name, int netns_fd);
 void netdev_stats(const char *name, struct netdev_stats *st);

@@ -74,6 +74,7 @@ void bench_sender(const struct bench *b, const struct scenario *sc,
  * Needs drops_start("FULL_RING").
  */
 bool bench_stopped(const struct bench *b, const struct scenario *sc);
-void bench_close(struct bench *b);
+/* Did a tun or tap device go with its last file? If not, it is deleted here. */
+bool bench_close(struct bench *b);
 
 #endif

@@ -16,7 +16,10 @@ from kseries.run import Run
 @pytest.mark.parametrize("reader", ["read", "vhost"])
 @pytest.mark.parametrize(
     ("dev", "which"),
-    [("tap", "mac"), ("tap", "socket"), ("tap", "shorten"), ("tap", "ebpf"), ("tun", "ebpf")],
+    [
+        *[("tap", "mac"), ("tap", "socket"), ("tap", "shorten"), ("tap", "ebpf"), ("tap", "whole")],
+        *[("tun", "ebpf"), ("tun", "whole")],
+    ],
 )
 def test_frame_filter(kernel_run: Run, dev: str, which: str, reader: str, qdisc: str) -> None:
     kernel_run.check()

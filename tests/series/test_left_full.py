@@ -19,7 +19,7 @@ FIXES = pytest.mark.kernel_case("fixes", reason="what finds the ring full is dro
     reader=READERS,
     qdisc=("fq_codel", "pfifo_fast"),
     length=(1, 16, 63),
-    how=("link", "shrink", "given_back", "attach", "open"),
+    how=("link", "carrier", "shrink", "given_back", "attach", "open"),
 )
 def test_left_full(
     kernel_run: Run, dev: str, reader: str, qdisc: str, length: int, how: str
@@ -34,7 +34,7 @@ def test_left_full(
     reader=few(READERS, "read", "vhost"),
     qdisc=("fq_codel", "pfifo_fast"),
     length=(1, 16),
-    how=("link", "shrink"),
+    how=("link", "shrink", "close"),
 )
 def test_first_left_full(
     kernel_run: Run, dev: str, reader: str, qdisc: str, length: int, how: str
@@ -50,7 +50,7 @@ def test_first_left_full(
     reader=READERS,
     qdisc=("fq_codel", "pfifo_fast"),
     length=(1, 16, 63),
-    how=("link", "shrink", "detach"),
+    how=("link", "carrier", "shrink", "detach", "close"),
 )
 def test_second_left_full(
     kernel_run: Run, dev: str, reader: str, qdisc: str, length: int, how: str

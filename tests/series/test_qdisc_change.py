@@ -61,6 +61,18 @@ def test_noqueue_with_a_longer_ring(kernel_run: Run, dev: str, old: str, length:
     kernel_run.check()
 
 
+@pytest.mark.kernel_case(
+    "changes", reason="noqueue over a queue that is stopped: ENETDOWN until vhost-net has read"
+)
+@pytest.mark.kernel_program(
+    "qdisc_change --kernel {kernel} --dev {dev} --len {length} --qdisc {old} --to noqueue"
+    " --reader vhost"
+)
+@pytest.mark.scenarios(dev=DEVICES, old=few(HOLDING, "fq_codel", "mq"), length=(2, 64))
+def test_noqueue_read_by_vhost(kernel_run: Run, dev: str, old: str, length: int) -> None:
+    kernel_run.check()
+
+
 # vhost-net reads a batch at a time, which cannot tell when it is that frames are taken again.
 @pytest.mark.scenarios(
     kind=kind_of,

@@ -9,8 +9,8 @@ from .matrix import DEVICES, QDISCS
 from .shown import must_wait
 
 ACTIONS = (
-    *("grow", "shrink", "zero", "detach_attach", "reopen", "link", "link_read"),
-    *("carrier", "carrier_read", "carrier_grow"),
+    *("grow", "shrink", "zero", "detach_attach", "reopen", "reopen_grow", "reopen_carrier"),
+    *("link", "link_read", "carrier", "carrier_read", "carrier_vhost", "carrier_grow"),
     *("qdisc_to_noqueue", "qdisc_replace", "delete", "move"),
 )
 
@@ -68,7 +68,7 @@ def test_vhost_release(kernel_run: Run, dev: str, qdisc: str, length: int, offer
     length=(8, 64),
     action=(
         *("grow", "shrink", "zero", "link", "carrier", "qdisc_replace", "move"),
-        *("detach_full", "detach_read", "reopen_full", "delete"),
+        *("detach_full", "detach_read", "detach_dark", "reopen_full", "delete"),
     ),
     full=(0, 1),
 )
@@ -77,6 +77,15 @@ def test_reconfigure_busy(
 ) -> None:
     kernel_run.check()
     must_wait(kernel_run, "sender_sleeps")
+
+
+@pytest.mark.kernel_case("keeps", reason="who waits to write is told that the device is up")
+@pytest.mark.kernel_program("up_writer --dev {dev} --queues {queues} --len {length}")
+@pytest.mark.parametrize("length", [1, 64])
+@pytest.mark.parametrize("queues", [1, 2])
+@pytest.mark.parametrize("dev", DEVICES)
+def test_up_writer(kernel_run: Run, dev: str, queues: int, length: int) -> None:
+    kernel_run.check()
 
 
 @pytest.mark.kernel_case("keeps", reason="with noqueue nobody waits, whatever happens to the ring")

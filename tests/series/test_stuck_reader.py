@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from kseries.run import Run
 
+from .matrix import DEVICES
+
 
 @pytest.mark.kernel_case(
     "changes",
@@ -32,6 +34,7 @@ def test_kernel_sockets(kernel_run: Run, what: str, other_netns: int) -> None:
 
 
 @pytest.mark.kernel_case("fixes", reason="the driver drops, and so nothing waits")
-@pytest.mark.kernel_program("long_stop --dev tap --qdisc fq_codel --len 16")
-def test_stopped_for_long(kernel_run: Run) -> None:
+@pytest.mark.kernel_program("long_stop --dev {dev} --qdisc fq_codel --len 16")
+@pytest.mark.parametrize("dev", DEVICES)
+def test_stopped_for_long(kernel_run: Run, dev: str) -> None:
     kernel_run.check()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from kseries.run import Run
 
-from .matrix import DEVICES, LENGTHS, QDISCS, few, fixes_or_same
+from .matrix import DEVICES, HOLDING, LENGTHS, QDISCS, few, fixes_or_same
 from .shown import must_wait
 
 
@@ -84,8 +84,30 @@ def test_vhost_refuses(kernel_run: Run, dev: str, qdisc: str, length: int) -> No
 @pytest.mark.kernel_program(
     "vhost_backend --part deleted --dev {dev} --qdisc {qdisc} --len {length}"
 )
-@pytest.mark.scenarios(dev=DEVICES, qdisc=few(QDISCS, "fq_codel", "noqueue"), length=(2, 64))
+@pytest.mark.scenarios(
+    dev=(*DEVICES, "macvtap", "ipvtap"), qdisc=few(QDISCS, "fq_codel", "noqueue"), length=(2, 64)
+)
 def test_vhost_outlives_the_device(kernel_run: Run, dev: str, qdisc: str, length: int) -> None:
+    kernel_run.check()
+
+
+@pytest.mark.kernel_case("keeps", reason="a device that is down is not held by what it gets back")
+@pytest.mark.kernel_program("vhost_backend --part down --dev {dev} --qdisc {qdisc} --len {length}")
+@pytest.mark.scenarios(
+    dev=(*DEVICES, "macvtap", "ipvtap"), qdisc=few(QDISCS, "fq_codel", "noqueue"), length=(2, 64)
+)
+def test_vhost_lets_go_of_a_device_that_is_down(
+    kernel_run: Run, dev: str, qdisc: str, length: int
+) -> None:
+    kernel_run.check()
+
+
+@pytest.mark.kernel_case("keeps", reason="room is room, with noqueue as well")
+@pytest.mark.kernel_program(
+    "vhost_backend --part noqueue --dev {dev} --qdisc {qdisc} --len {length}"
+)
+@pytest.mark.scenarios(dev=DEVICES, qdisc=few(HOLDING, "fq_codel", "mq"), length=(100, 500))
+def test_vhost_gives_back_to_noqueue(kernel_run: Run, dev: str, qdisc: str, length: int) -> None:
     kernel_run.check()
 
 
