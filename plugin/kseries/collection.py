@@ -9,9 +9,10 @@ import pytest
 
 from . import marks
 from .errors import GuestTestFailed
-from .session import KEY
-from .thresholds import Entry, lane_of, threshold_of
-from .throughput import EXACT, WALL
+from .lane import Lane
+from .session import KEY, KernelSession
+from .thresholds import LANES, Entry, lane_of, threshold_of
+from .throughput import EXACT, WALL, Threshold
 from .verdict import KERNELS, STOCK, Kind
 from .wall import Scenario
 
@@ -106,11 +107,23 @@ def _fill(word: str, item: pytest.Item, kernel: str | None) -> str:
 
 def scenario_of(item: pytest.Item, entries: Sequence[Entry]) -> Scenario:
     """Make of either half of a test what the wall lane wants to know of it."""
+    case = case_of(item.nodeid)
+    by_lane = {lane: threshold_of(item, case, entries, lane) for lane in LANES if lane != EXACT}
     return Scenario(
         commands={name: commands_of(item, name) for name in KERNELS},
-        threshold=threshold_of(item, case_of(item.nodeid), entries),
+        threshold=by_lane[Lane.TCG.value],
         deadline_s=deadline_of(item),
+        by_lane=by_lane,
     )
+
+
+def held_to(item: pytest.Item, session: KernelSession) -> Threshold:
+    """Return what a measurement is held to, in the lane where it is measured here."""
+    where = EXACT
+    if lane_of(item) == WALL:
+        wall_lane, _ = session.wall_lane
+        where = (wall_lane or Lane.TCG).value
+    return threshold_of(item, case_of(item.nodeid), session.thresholds, where)
 
 
 def deadline_of(item: pytest.Item) -> float:

@@ -13,7 +13,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from . import calibrate
 from .baseline import NOT_COMPARED
-from .collection import LEFT_OUT, case_of, commands_of, is_half, kernel_of
+from .collection import LEFT_OUT, case_of, commands_of, held_to, is_half, kernel_of
 from .errors import KseriesError, SeriesFinding, UsageProblem
 from .halves import ATTRIBUTE, FAILURE, LAST_WORDS, from_report
 from .lane import Lane, qemu_version
@@ -21,7 +21,7 @@ from .progress import OnTerminal
 from .realtime import floor_key
 from .report import REPORTS, terminal
 from .session import KernelSession
-from .thresholds import lane_of, threshold_of
+from .thresholds import lane_of
 from .throughput import EXACT, WALL
 from .verdict import PATCHED, STOCK, Case, Finding, Kernel, Verdict, assemble
 
@@ -140,7 +140,7 @@ class Controller:
         state = self._session
         for lane in (EXACT, WALL):
             held = {
-                case: threshold_of(item, case, state.thresholds)
+                case: held_to(item, state)
                 for case, item in measured.items()
                 if lane_of(item) == lane
             }
@@ -152,7 +152,7 @@ class Controller:
             raise UsageProblem("--kernel-calibrate: nothing that was collected is measured")
         state = self._session
         exact = {
-            case: calibrate.Measured(commands_of(item), threshold_of(item, case, state.thresholds))
+            case: calibrate.Measured(commands_of(item), held_to(item, state))
             for case, item in measured.items()
             if lane_of(item) == EXACT
         }

@@ -13,14 +13,14 @@ import pytest
 
 from . import calibrate, ktap, marks
 from .baseline import Against
-from .collection import case_of, is_half, kernel_of, kind_of, needs_tree
+from .collection import case_of, held_to, is_half, kernel_of, kind_of, needs_tree
 from .errors import GuestCrashed, GuestTestFailed, KseriesError
 from .fixtures import RUN
 from .functions import FunctionCost, by_function, differences
 from .realtime import floor_key
 from .run import Run
 from .session import KEY
-from .thresholds import lane_of, threshold_of
+from .thresholds import lane_of
 from .throughput import CONFIDENCE, EXACT, WALL, Comparison, Threshold, compare, smallest_seen
 from .verdict import STOCK, Half, Kind, Outcome
 from .wall import LEVEL
@@ -108,7 +108,7 @@ def _hold(item: pytest.Item, case: str, stock: Run, run: Run) -> None:
 
 
 def _threshold(item: pytest.Item) -> Threshold:
-    return threshold_of(item, case_of(item.nodeid), item.config.stash[KEY].thresholds)
+    return held_to(item, item.config.stash[KEY])
 
 
 def describe(comparison: Comparison) -> str:

@@ -12,18 +12,26 @@ import pytest
 
 from . import marks, tomlfile
 from .errors import UsageProblem
+from .lane import Lane
 from .throughput import EXACT, INSTRUCTIONS_PER_PACKET, LESS, MORE, WALL, Threshold
 
 # The limit's name says which way is worse.
 _LIMITS = {"max_increase": MORE, "max_decrease": LESS}
+_WORDS = ("case", "metric", "reason")
+# Where a figure is made: on a clock that counts instructions, or in real time by CPUs of two kinds.
+LANES = (EXACT, Lane.KVM.value, Lane.TCG.value)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A [[threshold]] of the file: for the cases that fit `case`, by `metric` if it names one."""
+    """A [[threshold]] of the file: for the `metric` of cases that fit `case`, in one lane or any.
+
+    `lane` is "exact", or in real time "kvm" or "tcg"; None is any.
+    """
 
     case: str
-    metric: str | None
+    metric: str
+    lane: str | None
     limit: float
     worse: str
     reason: str
@@ -42,16 +50,16 @@ def load(path: Path) -> tuple[Entry, ...]:
 
 def _entry(path: Path, number: int, table: dict[str, Any]) -> Entry:
     limit = _limit(table)
-    words = [name for name in ("case", "reason") if not isinstance(table.get(name), str)]
-    unknown = sorted(table.keys() - {"case", "metric", "reason", *_LIMITS})
+    words = [name for name in _WORDS if not isinstance(table.get(name), str)]
+    unknown = sorted(table.keys() - {*_WORDS, "lane", *_LIMITS})
+    unknown += ["lane"] if table.get("lane") not in (None, *LANES) else []
     if limit is None or words or unknown:
         wrong = ", ".join([*words, *unknown] or _LIMITS)
         raise UsageProblem(
-            f"{path}: entry {number} wants a case, a reason, one of {' and '.join(_LIMITS)} (above"
-            f" 0), perhaps a metric, and nothing else: see {wrong}"
+            f"{path}: entry {number} wants {', '.join(_WORDS)}, one of {' and '.join(_LIMITS)}"
+            f" (above 0), perhaps a lane ({', '.join(LANES)}), and nothing else: see {wrong}"
         )
-    metric = table.get("metric")
-    return Entry(table["case"], metric and str(metric), *limit, table["reason"])
+    return Entry(table["case"], table["metric"], table.get("lane"), *limit, table["reason"])
 
 
 def _limit(given: Mapping[str, Any]) -> tuple[float, str] | None:
@@ -66,8 +74,10 @@ def _limit(given: Mapping[str, Any]) -> tuple[float, str] | None:
     return None if worse == LESS and limit >= 1 else (float(limit), worse)
 
 
-def threshold_of(item: pytest.Item, case: str, entries: Sequence[Entry]) -> Threshold:
+def threshold_of(item: pytest.Item, case: str, entries: Sequence[Entry], lane: str) -> Threshold:
     """Return what a measurement is held to: the file's last entry that fits, else its mark's own.
+
+    `lane` is one of LANES.
 
     Raises UsageError where neither gives a limit with a reason.
     """
@@ -75,7 +85,7 @@ def threshold_of(item: pytest.Item, case: str, entries: Sequence[Entry]) -> Thre
     metric = said.metric if said else INSTRUCTIONS_PER_PACKET
     name = case.rpartition("::")[2]
     for entry in reversed(entries):
-        if fits(entry.case, name) and entry.metric in (None, metric):
+        if fits(entry.case, name) and entry.metric == metric and entry.lane in (None, lane):
             return Threshold(metric, entry.limit, entry.reason, entry.worse)
     limit = _limit(said.limits) if said else None
     if limit is None or not said or not said.reason:

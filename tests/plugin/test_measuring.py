@@ -21,6 +21,7 @@ from kseries.progress import Silent
 from kseries.realtime import floor_key, must_be_alike
 from kseries.run import wall_program
 from kseries.series import Patch, Series
+from kseries.thresholds import LANES
 from kseries.throughput import LESS, Threshold, compare
 from kseries.tree import patched_files
 from kseries.verdict import KERNELS, PATCHED, STOCK
@@ -214,6 +215,9 @@ def test_a_decrease_is_one_of_stock(rate: float, word: str) -> None:
     assert compare([100.0] * 3, samples, threshold).word == word
 
 
+ENTRY = '[[threshold]]\nreason = "why"\nmetric = "m"\n'
+
+
 def _file(folder: Path, text: str) -> tuple[thresholds.Entry, ...]:
     path = folder / "thresholds.toml"
     path.write_text(text)
@@ -221,22 +225,34 @@ def _file(folder: Path, text: str) -> tuple[thresholds.Entry, ...]:
 
 
 def test_a_file_of_thresholds(tmp_path: Path) -> None:
-    text = '[[threshold]]\ncase = "test_a[2-*]"\nmax_decrease = 0.1\nreason = "why"\n'
-    (entry,) = _file(tmp_path, text)
-    assert (entry.limit, entry.worse, entry.metric) == (0.1, "less", None)
+    (entry,) = _file(tmp_path, f'{ENTRY}case = "test_a[2-*]"\nmax_decrease = 0.1\n')
+    assert (entry.limit, entry.worse, entry.metric, entry.lane) == (0.1, "less", "m", None)
     assert thresholds.fits(entry.case, "test_a[2-read]")
     assert not thresholds.fits(entry.case, "test_a[1-read]")
+
+
+def test_an_entry_may_be_for_one_lane(tmp_path: Path) -> None:
+    text = f'{ENTRY}case = "*"\nmax_decrease = 0.2\n'
+    text += f'{ENTRY}case = "*"\nmax_decrease = 0.05\nlane = "kvm"\n'
+    text += text.replace('"m"', '"other"').replace("0.05", "0.01")
+    mark = pytest.mark.throughput("m", lane="wall").mark
+    item: Any = SimpleNamespace(nodeid="test_it.py::test_a", get_closest_marker=lambda _: mark)
+    entries = _file(tmp_path, text)
+    limits = [thresholds.threshold_of(item, item.nodeid, entries, lane).limit for lane in LANES]
+    assert dict(zip(LANES, limits, strict=True)) == {"exact": 0.2, "kvm": 0.05, "tcg": 0.2}
 
 
 @pytest.mark.parametrize(
     "bad",
     [
-        '[[threshold]]\ncase = "a"\nreason = "b"\n',
-        '[[threshold]]\ncase = "a"\nreason = "b"\nmax_increase = 0.0\n',
-        '[[threshold]]\ncase = "a"\nreason = "b"\nmax_increase = 0.1\nmax_decrease = 0.1\n',
-        '[[threshold]]\ncase = "a"\nreason = "b"\nmax_decrease = 1.0\n',
-        '[[threshold]]\ncase = "a"\nmax_increase = 0.1\n',
-        '[[threshold]]\ncase = "a"\nreason = "b"\nmax_increase = 0.1\nlimit = 1\n',
+        f'{ENTRY}case = "a"\n',
+        f'{ENTRY}case = "a"\nmax_increase = 0.0\n',
+        f'{ENTRY}case = "a"\nmax_increase = 0.1\nmax_decrease = 0.1\n',
+        f'{ENTRY}case = "a"\nmax_decrease = 1.0\n',
+        f"{ENTRY}max_increase = 0.1\n",
+        f'{ENTRY}case = "a"\nmax_increase = 0.1\nlimit = 1\n',
+        f'{ENTRY}case = "a"\nmax_increase = 0.1\nlane = "wall"\n',
+        '[[threshold]]\nreason = "b"\ncase = "a"\nmax_increase = 0.1\n',
         "x = 1\n",
         "[[threshold\n",
     ],
