@@ -28,7 +28,7 @@ help:
 	@echo 'make test-full     every combination of scenarios, not a covering choice'
 	@echo 'make throughput    what the series costs; WALL=tcg measures real time on emulated CPUs, too'
 	@echo 'make throughput-full   every row of it'
-	@echo 'make trials        try the wall lane itself, on kernels that are alike and 10 % apart'
+	@echo 'make trials        try the measuring itself, on kernels that are alike and little apart'
 	@echo 'make soak          senders and readers in parallel on small rings, SOAK_MINUTES=10'
 	@echo 'make test-debug    the default size on kernels that look for bugs in memory and for races'
 	@echo 'make test-mutants  every mutant of the series must be killed by a test'
@@ -76,6 +76,7 @@ throughput-full: setup
 
 # Forty comparisons without a difference, ten with one of 10 %; WALL=tcg where KVM does not work.
 trials: setup
+	.venv/bin/python -m tools.trials $(TREE) --dearer
 	.venv/bin/python -m tools.trials $(TREE) --kernel-wall=$(WALL) $(PYTEST_ARGS)
 
 # Small rings, other seeds each time; what the run says of its seed repeats it.

@@ -23,6 +23,7 @@ def main() -> int:
     base += ["--terse", "--no-summary"]
     patches = sorted((TOP / "patches").glob("[0-9]*.patch"))
     patches += sorted((TOP / "patches/designs").glob("*/[0-9]*.patch"))
+    patches += sorted((TOP / "patches/trials").glob("**/*.patch"))
     folders = ("kselftests", "plugin/kseries/agent", "tests/series/ptr_ring")
     ours = sorted(path for folder in folders for path in (TOP / folder).glob("**/*.[ch]"))
     failed = False

@@ -7,7 +7,9 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -18,6 +20,19 @@ RED = ("broken", "unfixed", "regressed")
 
 class NotJudged(Exception):
     """A run came to no verdict, or to none about the series."""
+
+
+@contextmanager
+def on_top(patch: Path) -> Iterator[Path]:
+    """Give a folder with the bundled series and one patch more."""
+    with tempfile.TemporaryDirectory(prefix="kseries-on-top-") as folder:
+        series = Path(folder) / "patches"
+        others = shutil.ignore_patterns("mutants", "designs", "trials")
+        shutil.copytree(PATCHES, series, ignore=others)
+        shutil.copy(patch, series)
+        with (series / "series").open("a") as order:
+            order.write(f"{patch.name}\n")
+        yield series
 
 
 def judge(series: Path, tree: str, report: Path, arguments: Sequence[str]) -> dict[str, Any]:

@@ -12,15 +12,13 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
-import shutil
 import sys
-import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.judge import PATCHES, TOP, NotJudged, judge, red
+from tools.judge import PATCHES, TOP, NotJudged, judge, on_top, red
 
 
 @dataclass(frozen=True)
@@ -80,12 +78,7 @@ def main() -> int:
 
 def _judge(mutant: Mutant, tree: str, whole: bool, options: list[str]) -> tuple[str, str]:
     """Run tests on one mutant: (killed, SURVIVED or broken; by which tests)."""
-    with tempfile.TemporaryDirectory(prefix="kseries-mutant-") as folder:
-        series = Path(folder) / "patches"
-        shutil.copytree(PATCHES, series, ignore=shutil.ignore_patterns("mutants", "designs"))
-        shutil.copy(mutant.path, series)
-        with (series / "series").open("a") as order:
-            order.write(f"{mutant.path.name}\n")
+    with on_top(mutant.path) as series:
         report = TOP / "report/mutants" / mutant.name
         arguments = ["tests/series"] if whole else [*mutant.tests]
         arguments += options

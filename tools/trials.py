@@ -1,10 +1,14 @@
-"""Try the wall lane itself: does it find what is there, and nothing where there is nothing?
+"""Try the measuring itself: does it find what is there, and nothing where there is nothing?
 
-Usage: trials.py TREE [--same N] [--slower N] [PYTEST OPTION ...]
+Usage: trials.py TREE [--same N] [--slower N] [--dearer] [PYTEST OPTION ...]
 
-N comparisons of stock with a kernel that is the same (patches/trials/same), then N with one whose
-reader is 10 % slower (patches/trials/slower), both held to 5 %. Comparisons of a session share its
-boots; each session draws another order of them.
+In the wall lane N comparisons of stock with a kernel that is the same (patches/trials/same), then N
+with one whose reader is 10 % slower (patches/trials/slower), both held to 5 %. Comparisons of a
+session share its boots; each session draws another order of them.
+
+With --dearer alone, in the exact lane: the bundled series, then the same with some twenty
+instructions more for each frame (patches/trials/dearer.patch), which --kernel-baseline has to find
+and to name.
 """
 
 from __future__ import annotations
@@ -18,21 +22,26 @@ from pathlib import Path
 from typing import Any
 
 from tests.throughput.trials import TRIALS
-from tools.judge import PATCHES, TOP, NotJudged, judge
+from tools.judge import PATCHES, TOP, NotJudged, judge, on_top
 
 # What is asked of them, as parts of all comparisons: a difference that is not there in so few,
 # one that is there in so many.
 FALSE_MOST, FOUND_LEAST = 3 / 40, 8 / 10
+# Where the instructions were added, and what measures them.
+DEARER, MEASURES = "tun_net_xmit", "tests/series/test_throughput.py"
 
 
 def main() -> int:
     """Return 1 where too many differences are found, or too few, or one of 10 % is called ok."""
-    parser = argparse.ArgumentParser(description="Try the wall lane on kernels known to be alike.")
+    parser = argparse.ArgumentParser(description="Try measuring on kernels known to be alike.")
     parser.add_argument("tree")
     parser.add_argument("--same", type=int, default=40, help="comparisons without a difference")
     parser.add_argument("--slower", type=int, default=10, help="comparisons with 10 %% less")
+    parser.add_argument("--dearer", action="store_true", help="this alone, in the exact lane")
     given, options = parser.parse_known_args()
     try:
+        if given.dearer:
+            return int(not _dearer_is_found(given.tree, options))
         same = _trials("same", given.same, given.tree, options)
         slower = _trials("slower", given.slower, given.tree, options)
     except NotJudged as error:
@@ -45,6 +54,26 @@ def main() -> int:
     missed = sum(one["word"] == "ok" for one in slower)
     few, enough = FALSE_MOST * len(same), FOUND_LEAST * len(slower)
     return int(different > few or found < enough or missed > 0)
+
+
+def _dearer_is_found(tree: str, options: list[str]) -> bool:
+    """Whether each measurement says that the dearer series regressed, and where."""
+    bundled, dearer = _new("bundled"), _new("dearer")
+    judge(PATCHES, tree, bundled, [MEASURES, *options])
+    baseline = f"--kernel-baseline={bundled / 'verdict.json'}"
+    with on_top(PATCHES / "trials/dearer.patch") as series:
+        verdict = judge(series, tree, dearer, [MEASURES, baseline, *options])
+    found = []
+    for case in verdict["cases"]:
+        against = case["against"]
+        if against is None:
+            raise NotJudged(f"{case['name']}: not compared, see {dearer}.log")
+        names = {cost["name"]: cost["after"] - cost["before"] for cost in against["functions"]}
+        said = ", ".join(f"{name} {change:+.1f}" for name, change in names.items())
+        print(f"{case['name'].rpartition('::')[2]}: {against['word']}, {said}", flush=True)
+        found.append(against["word"] == "regressed" and DEARER in names)
+    print(f"dearer: found and named in {sum(found)} of {len(found)}", flush=True)
+    return bool(found) and all(found)
 
 
 def _differs(found: dict[str, Any]) -> bool:
