@@ -10,56 +10,87 @@
 #include "kmsg.h"
 #include "ktap.h"
 #include "netdev.h"
+#include "qdisc.h"
 #include "run.h"
 
 #define EXTRA 5U
 /* dev->watchdog_timeo is 5 s where a driver sets none, and looked at as often. */
 #define LONG_S 11
 
-static void wait_long(struct run *x, struct kmsg *kmsg)
-{
-	const struct timespec span = { .tv_sec = LONG_S };
+static const enum dev_kind devs[] = { DEV_TUN, DEV_TAP };
+
+struct stopped {
+	struct run x;
 	struct listener tap;
 	struct tally seen;
+	unsigned int held;	/* by the qdisc */
+};
 
-	listener_open(&tap, x->b.dev, scenario_ether(&x->sc));
-	tally_start(&seen, scenario_ether(&x->sc), x->b.cookie);
-	nanosleep(&span, NULL);
-	listener_collect(&tap, &seen);
-	listener_close(&tap);
-	ktap_ok(!kmsg_count(kmsg), "in %d s nobody complains", LONG_S);
-	ktap_ok(!seen.frames, "and none goes to the driver: %llu", seen.frames);
+static void stop(struct stopped *st, const struct scenario *sc, unsigned int i)
+{
+	struct run *x = &st->x;
+
+	x->sc = *sc;
+	x->sc.dev = devs[i];
+	run_open(x, scenario_dev_name(devs[i]));
+	run_send(x, x->sc.len + EXTRA);
+	st->held = (unsigned int)run_backlog(x);
+	listener_open(&st->tap, x->b.dev, scenario_ether(&x->sc));
+	tally_start(&st->seen, scenario_ether(&x->sc), x->b.cookie);
+}
+
+/* All that waited comes out. */
+static bool drain(struct stopped *st)
+{
+	struct run *x = &st->x;
+	unsigned int got, want = x->sc.len + st->held;
+
+	reader_start(&x->r);
+	got = reader_take(&x->r, want);
+	if (got != want)
+		ktap_diag("%s: %u of %u", x->b.dev, got, want);
+	listener_close(&st->tap);
+	run_close(x);
+	return got == want;
 }
 
 int main(int argc, char **argv)
 {
-	unsigned int held, got;
+	const struct timespec span = { .tv_sec = LONG_S };
+	struct stopped st[ARRAY_SIZE(devs)] = {};
+	unsigned int i, held = 0, all = ARRAY_SIZE(devs) * EXTRA;
+	struct scenario sc;
+	bool out = true;
 	struct kmsg kmsg;
-	struct run x;
+	u64 seen = 0;
 
-	scenario_parse(&x.sc, argc, argv, NULL, 0);
-	scenario_need_one_queue(&x.sc);
-	if (!run_has_backlog(&x) || !x.sc.len)
-		ktap_bail("long_stop takes tun or tap, a qdisc, a length above 0");
+	scenario_parse(&sc, argc, argv, NULL, 0);
+	scenario_need_one_queue(&sc);
+	if (!qdisc_holds(sc.qdisc) || !sc.len)
+		ktap_bail("long_stop takes a qdisc, a length above 0; tun and tap both");
 	ktap_plan(4);
 	kmsg_open(&kmsg, "NETDEV WATCHDOG");
 	netns_enter();
 	drops_start("FULL_RING");
-	run_open(&x, "long0");
-	run_send(&x, x.sc.len + EXTRA);
-	held = (unsigned int)run_backlog(&x);
-	ktap_ok(held == EXTRA, "%u of %u wait", held, EXTRA);
-	if (held) {
-		wait_long(&x, &kmsg);
-	} else {
-		ktap_skip("nothing is stopped", "nobody complains");
-		ktap_skip("nothing is stopped", "and none goes to the driver");
+	for (i = 0; i < ARRAY_SIZE(devs); i++) {
+		stop(&st[i], &sc, i);
+		held += st[i].held;
 	}
-	reader_start(&x.r);
-	got = reader_take(&x.r, x.sc.len + held);
-	ktap_ok(got == x.sc.len + held, "then all come out: %u of %u", got,
-		x.sc.len + held);
-	run_close(&x);
+	if (ktap_ok(held == all, "%u of %u wait", held, all)) {
+		nanosleep(&span, NULL);
+		for (i = 0; i < ARRAY_SIZE(devs); i++) {
+			listener_collect(&st[i].tap, &st[i].seen);
+			seen += st[i].seen.frames;
+		}
+		ktap_ok(!kmsg_count(&kmsg), "in %d s nobody complains", LONG_S);
+		ktap_ok(!seen, "and none goes to the driver: %llu", seen);
+	} else {
+		ktap_skip("not all are stopped", "nobody complains");
+		ktap_skip("not all are stopped", "and none goes to the driver");
+	}
+	for (i = 0; i < ARRAY_SIZE(devs); i++)
+		out = drain(&st[i]) && out;
+	ktap_ok(out, "then all come out");
 	drops_stop();
 	kmsg_close(&kmsg);
 	return ktap_status();

@@ -5,8 +5,6 @@ from __future__ import annotations
 import pytest
 from kseries.run import Run
 
-from .matrix import DEVICES
-
 
 @pytest.mark.kernel_case(
     "changes",
@@ -34,7 +32,6 @@ def test_kernel_sockets(kernel_run: Run, what: str, other_netns: int) -> None:
 
 
 @pytest.mark.kernel_case("fixes", reason="the driver drops, and so nothing waits")
-@pytest.mark.kernel_program("long_stop --dev {dev} --qdisc fq_codel --len 16")
-@pytest.mark.parametrize("dev", DEVICES)
-def test_stopped_for_long(kernel_run: Run, dev: str) -> None:
+@pytest.mark.kernel_program("long_stop --qdisc fq_codel --len 16")
+def test_stopped_for_long(kernel_run: Run) -> None:
     kernel_run.check()
