@@ -63,7 +63,9 @@ def measure(
     for one in wanted.values():
         one.threshold = one.by_lane.get(lane.value, one.threshold)
     session.part_early()
-    seed = time.time_ns() % 1_000_000
+    seed = session.settings.wall_seed
+    if seed is None:
+        seed = time.time_ns() % 1_000_000
     busiest = 0.0
     session.machine.alone(session.progress)
     under = session.circumstances = host.circumstances(stock.config)

@@ -36,6 +36,8 @@ class Settings:
     wall: str = "auto"
     # In seconds; without a limit infinite.
     wall_most_s: float = math.inf
+    # The order of boots, where a run asks for that of an earlier one.
+    wall_seed: int | None = None
     baseline: Path | None = None
     calibrate: bool = False
     thresholds: Path | None = None
@@ -102,6 +104,12 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="N",
         help="begin no more boots for throughput in real time after about N minutes (default: none"
         " but what the answers take); what is open then is inconclusive",
+    )
+    group.addoption(
+        "--kernel-wall-seed",
+        metavar="N",
+        help="draw the order of boots for throughput in real time from this seed, as a report names"
+        " it (default: another one each time)",
     )
     group.addoption(
         "--kernel-baseline",
@@ -178,6 +186,7 @@ def load(config: pytest.Config) -> Settings | None:
         allowed=_file(config, "kseries_allowed"),
         wall=_word(config, "wall", WALLS),
         wall_most_s=60 * _minutes(config),
+        wall_seed=_seed(config),
         baseline=(earlier_base / earlier).resolve() if earlier else None,
         calibrate=bool(config.getoption("--kernel-calibrate")),
         thresholds=_file(config, "kseries_thresholds"),
@@ -187,14 +196,23 @@ def load(config: pytest.Config) -> Settings | None:
 
 
 def _minutes(config: pytest.Config) -> float:
-    given = str(config.getoption("--kernel-wall-minutes") or config.getini("kseries_wall_minutes"))
+    option = config.getoption("--kernel-wall-minutes")
+    given = str(option or config.getini("kseries_wall_minutes"))
     try:
         minutes = float(given or "inf")
     except ValueError:
         minutes = math.nan
     if not minutes > 0:
-        raise UsageProblem(f"--kernel-wall-minutes={given}: a number above 0")
+        name = "--kernel-wall-minutes" if option else "kseries_wall_minutes"
+        raise UsageProblem(f"{name}={given}: a number above 0")
     return minutes
+
+
+def _seed(config: pytest.Config) -> int | None:
+    given = config.getoption("--kernel-wall-seed")
+    if given and not given.isdecimal():
+        raise UsageProblem(f"--kernel-wall-seed={given}: a whole number")
+    return int(given) if given else None
 
 
 def _word(config: pytest.Config, name: str, words: Sequence[str]) -> str:

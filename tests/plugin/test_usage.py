@@ -65,6 +65,16 @@ def test_minutes_of_real_time(project: Project, minutes: str) -> None:
     result = project.run(f"--kernel-wall-minutes={minutes}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert errors(result) == [f"--kernel-wall-minutes={minutes}: a number above 0"]
+    project.pytester.makeini(f"[pytest]\nkseries_wall_minutes = {minutes}\n")
+    assert errors(project.run()) == [f"kseries_wall_minutes={minutes}: a number above 0"]
+
+
+@pytest.mark.parametrize("seed", ["-1", "1.5", "x"])
+def test_a_seed_that_is_none(project: Project, seed: str) -> None:
+    project.tests(RING)
+    result = project.run(f"--kernel-wall-seed={seed}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert errors(result) == [f"--kernel-wall-seed={seed}: a whole number"]
 
 
 def test_the_number_of_cpus(project: Project) -> None:
