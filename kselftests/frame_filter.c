@@ -61,18 +61,16 @@ static void filter_mac(int fd, bool on)
 /* Nothing of the frame, or all but its last bytes. */
 static void filter_socket(int fd, bool on, bool shorten)
 {
-	struct sock_filter part[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
-		BPF_STMT(BPF_ALU | BPF_SUB | BPF_K, TRIM_BYTES),
-		BPF_STMT(BPF_RET | BPF_A, 0),
-	};
 	struct sock_filter nothing[] = { BPF_STMT(BPF_RET | BPF_K, 0) };
 	struct sock_fprog prog = {
-		.len = shorten ? ARRAY_SIZE(part) : ARRAY_SIZE(nothing),
-		.filter = shorten ? part : nothing,
+		.len = ARRAY_SIZE(nothing),
+		.filter = nothing,
 	};
 
-	must(fd, on ? TUNATTACHFILTER : TUNDETACHFILTER, &prog);
+	if (on && shorten)
+		trim_attach_socket(fd);
+	else
+		must(fd, on ? TUNATTACHFILTER : TUNDETACHFILTER, &prog);
 }
 
 /* Nothing of the frame, or as much as there is: ~0 as a length. */

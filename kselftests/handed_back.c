@@ -7,7 +7,7 @@
  * it waits it must have no TX timestamp and must count against its sender; a
  * filter that trims must not have seen it. Later on it gets one timestamp and
  * is trimmed once. Filled by a shrink, the queue may be stopped at once, and
- * the same must hold.
+ * the same must hold. The filter is an eBPF program, or one of a tap's socket.
  */
 #include <string.h>
 
@@ -31,6 +31,7 @@ struct test {
 	struct bench bench;
 	enum how how;
 	unsigned int frames;
+	unsigned int socket_filter;
 	unsigned int accepted;
 	struct sender filler;
 	struct sender late;	/* sends when the ring is full */
@@ -51,7 +52,10 @@ static void test_open(struct test *t)
 		sc.len = 2 * t->sc.len;
 	netns_enter();
 	bench_open(&t->bench, &sc, "back0");
-	trim_attach(t->bench.fd[0]);
+	if (t->socket_filter)
+		trim_attach_socket(t->bench.fd[0]);
+	else
+		trim_attach(t->bench.fd[0]);
 	bench_sender(&t->bench, &sc, &t->filler, false);
 	bench_sender(&t->bench, &sc, &t->late, false);
 	t->filler.frame.tail = TRIM_TAIL;
@@ -149,6 +153,7 @@ int main(int argc, char **argv)
 	struct test t = { .frames = 3 };
 	const struct scenario_option extra[] = {
 		{ "frames", &t.frames, "sent to the full ring" },
+		{ "socket-filter", &t.socket_filter, "in place of eBPF (tap)" },
 	};
 
 	t.how = (enum how)choice_take(&argc, argv, "how", hows, HOW_NOQUEUE);
@@ -158,6 +163,8 @@ int main(int argc, char **argv)
 	    t.frames > MOST_FRAMES || !qdisc_holds(t.sc.qdisc))
 		ktap_bail("tun or tap, a length above 0, a qdisc, 1 to %d frames",
 			  MOST_FRAMES);
+	if (t.socket_filter && t.sc.dev != DEV_TAP)
+		ktap_bail("a filter on the socket is for tap");
 	ktap_plan(8);
 	test_open(&t);
 	fill(&t);

@@ -50,6 +50,8 @@ static void figures(const struct test *t)
 
 static void check_drained(const struct test *t, u64 expected)
 {
+	struct netdev_stats dev;
+
 	ktap_ok(!t->stalled, "the reader gets all that waits%s",
 		t->stalled ? ": stalled" : "");
 	ktap_ok(tally_exact(&t->run.out, expected),
@@ -61,6 +63,13 @@ static void check_drained(const struct test *t, u64 expected)
 		t->drained.sent + t->drained.enobufs, t->drained.delivered,
 		t->drained.driver_drops, t->drained.qdisc_drops,
 		ledger_in_ring(&t->drained));
+	netdev_stats(t->run.b.dev, &dev);
+	if (scenario_owns_queue(&t->run.sc))
+		ktap_ok(dev.tx_packets == t->run.out.frames,
+			"the device counts what it delivered as sent: %llu of %llu",
+			dev.tx_packets, t->run.out.frames);
+	else
+		ktap_skip("what it delivers it has received", "counted as sent");
 }
 
 static void test_qdisc(struct test *t)
@@ -68,7 +77,7 @@ static void test_qdisc(struct test *t)
 	const struct ledger *f = &t->filled;
 	struct tally early;
 
-	ktap_plan(10);
+	ktap_plan(11);
 	fill(t);
 	early = t->tap;
 	ktap_ok(!f->driver_drops, "no FULL_RING drop while filling: %llu",
@@ -111,7 +120,7 @@ static void test_dropping(struct test *t)
 	u64 excess = t->extra;
 	u64 counted;
 
-	ktap_plan(8);
+	ktap_plan(9);
 	fill(t);
 	counted = own ? f->tx_dropped : f->rx_dropped;
 	ktap_ok(f->driver_drops == excess,

@@ -17,6 +17,7 @@
 
 static void check_detached(struct run *x, struct feeder *f)
 {
+	struct netdev_stats was, is;
 	unsigned int sent, left;
 	u64 before, drops;
 
@@ -27,10 +28,14 @@ static void check_detached(struct run *x, struct feeder *f)
 	left = (unsigned int)run_backlog_falls(x, 0);
 	ktap_ok(!left, "nothing waits where there is no ring: %u", left);
 	before = drops_count();
+	netdev_stats(x->b.dev, &was);
 	sent = sender_send_many(&x->s, EXTRA);
 	drops = drops_count() - before;
-	ktap_ok(sent == EXTRA && drops == sent,
-		"what is sent is dropped: %llu of %u", drops, sent);
+	netdev_stats(x->b.dev, &is);
+	ktap_ok(sent == EXTRA && drops == sent &&
+		is.tx_dropped - was.tx_dropped == drops,
+		"what is sent is dropped and counted: %llu and %llu of %u", drops,
+		is.tx_dropped - was.tx_dropped, sent);
 }
 
 int main(int argc, char **argv)

@@ -26,13 +26,13 @@
 enum doing {
 	DO_GROW, DO_SHRINK, DO_ZERO, DO_LINK, DO_CARRIER, DO_QDISC, DO_MOVE,
 	DO_DETACH_FULL, DO_DETACH_READ, DO_DETACH_DARK, DO_REOPEN_FULL,
-	DO_DELETE,
+	DO_REOPEN_DARK, DO_DELETE,
 };
 
 static const char * const doings[] = {
 	"grow", "shrink", "zero", "link", "carrier", "qdisc_replace", "move",
-	"detach_full", "detach_read", "detach_dark", "reopen_full", "delete",
-	NULL,
+	"detach_full", "detach_read", "detach_dark", "reopen_full",
+	"reopen_dark", "delete", NULL,
 };
 
 struct busy {
@@ -135,6 +135,18 @@ static void without_full(struct busy *bu)
 		bu->stuck = true;
 }
 
+static void open_full(struct busy *bu)
+{
+	*full_fd(bu) = tuntap_open(bu->ch.bench.dev, tuntap_flags(*read_fd(bu)));
+}
+
+static void reopen(struct busy *bu)
+{
+	close(*full_fd(bu));
+	without_full(bu);
+	open_full(bu);
+}
+
 static void carrier(struct busy *bu, bool on)
 {
 	struct change *ch = &bu->ch;
@@ -149,13 +161,16 @@ static void carrier(struct busy *bu, bool on)
  * Without a carrier: the queue that the thread's file has then was stopped for
  * another one's ring.
  */
-static void detach_dark(struct busy *bu)
+static void dark(struct busy *bu)
 {
 	struct change *ch = &bu->ch;
 	u64 before;
 
 	carrier(bu, false);
-	tuntap_queue(*full_fd(bu), false);
+	if (bu->doing == DO_DETACH_DARK)
+		tuntap_queue(*full_fd(bu), false);
+	else
+		close(*full_fd(bu));
 	carrier(bu, true);
 	without_full(bu);
 	before = read_by_thread(bu);
@@ -163,14 +178,10 @@ static void detach_dark(struct busy *bu)
 	if (!load_wait_for(&bu->out.frames, before + 1, ch->sc.stall_ms) &&
 	    read_by_thread(bu) == before)
 		bu->stuck = true;
-	tuntap_queue(*full_fd(bu), true);
-}
-
-static void reopen(struct busy *bu)
-{
-	close(*full_fd(bu));
-	without_full(bu);
-	*full_fd(bu) = tuntap_open(bu->ch.bench.dev, tuntap_flags(*read_fd(bu)));
+	if (bu->doing == DO_DETACH_DARK)
+		tuntap_queue(*full_fd(bu), true);
+	else
+		open_full(bu);
 }
 
 static void act(struct busy *bu)
@@ -193,7 +204,8 @@ static void act(struct busy *bu)
 		tuntap_queue(*read_fd(bu), true);
 		break;
 	case DO_DETACH_DARK:
-		detach_dark(bu);
+	case DO_REOPEN_DARK:
+		dark(bu);
 		break;
 	case DO_REOPEN_FULL:
 		reopen(bu);

@@ -18,19 +18,19 @@
 #include "stall.h"
 
 #define PORT_BASE 42000
-/* So many that none of four queues goes without, and in a round no more than needed. */
-#define PORTS 64
+/* So many that none of ten queues goes without, and in a round no more than needed. */
+#define PORTS 256
 #define PORTS_LEAST 8
 
 struct requeue {
 	const struct scenario *sc;
 	struct bench bench;
 	struct sender sender;
-	bool attached[REQUEUE_MOST];
+	bool attached[REQUEUE_MANY];
 	/* Which of the queues a port's frames come out of. */
 	unsigned int out[PORTS];
 	unsigned int ports;	/* of the last round */
-	unsigned int seen[REQUEUE_MOST];
+	unsigned int seen[REQUEUE_MANY];
 	u64 read;
 	u64 freed_before;
 };
@@ -76,7 +76,7 @@ static bool read_for(struct requeue *rq, int fd, u64 seq)
 /* The queue that frame @seq comes out of, or -1: it never does. */
 static int await(struct requeue *rq, u64 seq)
 {
-	struct pollfd pfd[REQUEUE_MOST];
+	struct pollfd pfd[REQUEUE_MANY];
 	unsigned int i, n = rq->bench.n_fds;
 	struct stall st;
 
@@ -186,6 +186,7 @@ static void requeue_case(struct requeue *rq, unsigned int queues,
 
 void requeue_all(const struct scenario *sc, unsigned int fill)
 {
+	struct requeue many = { .sc = sc };
 	unsigned int queues, queue;
 
 	for (queues = 1; queues <= REQUEUE_MOST; queues++)
@@ -197,4 +198,5 @@ void requeue_all(const struct scenario *sc, unsigned int fill)
 				continue;
 			requeue_case(&rq, queues, queue, fill);
 		}
+	requeue_case(&many, REQUEUE_MANY, REQUEUE_MANY - 1, fill);
 }

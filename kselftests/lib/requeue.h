@@ -6,8 +6,9 @@
 #include "scenario.h"
 
 #define REQUEUE_MOST 4
-/* One to four queues; of these the lowest, one between, and the last. */
-#define REQUEUE_CASES (1 + 2 + 3 + 3)
+/* One to four queues; of these the lowest, one between, and the last. Many: the last. */
+#define REQUEUE_MANY 10
+#define REQUEUE_CASES (1 + 2 + 3 + 3 + 1)
 #define REQUEUE_TESTS (3 * REQUEUE_CASES)
 
 /*

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * An eBPF filter on a tun or tap device that takes a few bytes off each frame.
- * A frame that is processed twice loses as much again.
+ * A filter on a tun or tap device that takes a few bytes off each frame: an eBPF
+ * program, or on a tap one of its socket. A frame that is processed twice loses
+ * as much again.
  */
 #ifndef KSERIES_TRIM_H
 #define KSERIES_TRIM_H
@@ -12,5 +13,6 @@
 #define TRIM_LEFT (TRIM_TAIL - TRIM_BYTES)
 
 void trim_attach(int tun_fd);
+void trim_attach_socket(int tap_fd);
 
 #endif

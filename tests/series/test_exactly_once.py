@@ -26,6 +26,16 @@ def test_handed_back_untouched(
     kernel_run.check()
 
 
+@pytest.mark.kernel_case("fixes", reason="what finds the ring full is dropped, not handed back")
+@pytest.mark.kernel_program(
+    "handed_back --dev tap --qdisc {qdisc} --len 4 --how {how} --socket-filter 1"
+)
+@pytest.mark.parametrize("how", ["noqueue", "shrink"])
+@pytest.mark.parametrize("qdisc", ["fq_codel", "pfifo_fast"])
+def test_handed_back_unfiltered(kernel_run: Run, qdisc: str, how: str) -> None:
+    kernel_run.check()
+
+
 def kind(point: Point) -> pytest.MarkDecorator:
     if point["qdisc"] == "noqueue":
         return pytest.mark.kernel_case("keeps", reason="a refused frame is one that was dropped")

@@ -68,7 +68,7 @@ def test_vhost_release(kernel_run: Run, dev: str, qdisc: str, length: int, offer
     length=(8, 64),
     action=(
         *("grow", "shrink", "zero", "link", "carrier", "qdisc_replace", "move"),
-        *("detach_full", "detach_read", "detach_dark", "reopen_full", "delete"),
+        *("detach_full", "detach_read", "detach_dark", "reopen_full", "reopen_dark", "delete"),
     ),
     full=(0, 1),
 )
