@@ -34,7 +34,9 @@ _ERROR = re.compile(
 _OTHER_ERROR = re.compile(
     r"(undefined reference to|multiple definition of|\berror: |ERROR: modpost)"
 )
+_WARNING = re.compile(r"^\S+\.[chSs]:\d+:(?:\d+:)? warning: .*", re.M)
 _FAILED_OBJECT = re.compile(r"\*\*\* \[[^\]]*: (\S+\.o)\] Error")
+_FULL = "No space left on device"
 _OPTION = re.compile(r"^(?:# )?(CONFIG_\w+)(?:=(.*)| is not set)$")
 
 
@@ -100,6 +102,35 @@ class Builder:
         folder = self._folder(series)
         facts = json.loads((folder / "image.json").read_text())
         return Image(folder, kernel, **facts)
+
+    def compiled(self, series: Series, sources: Sequence[str]) -> str:
+        """Compile C files of the tree with `series` on it.
+
+        Returns the first error or warning, or "". Files that this configuration leaves out are left
+        out, where it was built here. What came of it is kept.
+        """
+        what = f"compiling {series.source}"
+        with cache.locked(f"tree-{self._tree.name}"), cache.disk_errors(what):
+            self._tree.sync(self._progress)
+            kept = cache.root() / "compiled" / _digest(self.key(series), *sources)
+            if kept.is_file():
+                return kept.read_text()
+            self._tree.apply(series)
+            self._obj.mkdir(exist_ok=True)
+            new = any("Kconfig" in name for patch in series.patches for name in patch.files)
+            if new or not (self._obj / ".config").exists():
+                self._configure(series.source)
+            wanted = [str(Path(name).with_suffix(".o")) for name in sources]
+            if (self._obj / "vmlinux.a").exists():
+                wanted = [name for name in wanted if (self._obj / name).exists()]
+            failed = self._make(wanted, what) if wanted else 0
+            log = self._log.read_text(errors="replace")
+            if failed and _FULL in log:
+                raise InfraError(f"{what}: {first_error(log, self._tree.src)}\n{tail(self._log)}")
+            warned = _WARNING.search(log)
+            said = first_error(log, self._tree.src) if failed else warned[0] if warned else ""
+            cache.replace(kept, said.encode())
+            return said
 
     def _folder(self, series: Series | None) -> Path:
         return cache.root() / "images" / self.key(series)
@@ -202,7 +233,7 @@ class Builder:
         kept = cache.root() / f"failed-{kernel}.log"
         shutil.copyfile(self._log, kept)
         error = first_error(text, self._tree.src)
-        if series is None or "No space left on device" in text:
+        if series is None or _FULL in text:
             raise InfraError(f"the {kernel} kernel does not compile: {error}\n{tail(kept)}")
         failed = _FAILED_OBJECT.search(text)
         blamed = self._blame(series, failed[1]) if failed else None
