@@ -7,10 +7,13 @@
  *   refused  the same, with a frame past the qdisc
  *   runs     XDP frames never stop the queue themselves
  *   beside   they come all the time while the qdisc sends and a reader reads
+ *   bulk     of those that come to the driver in one call, what does not fit is
+ *            one drop more, whatever their number
  *   destroyed  what of them is destroyed, by vhost-net or with its slot, is so
  *            in their own way
  */
 #include <string.h>
+#include <unistd.h>
 
 #include "bpf.h"
 #include "choice.h"
@@ -27,10 +30,16 @@
 /* XDP frames of the part beside. */
 #define BESIDE 1500
 
-enum part { PART_WAITS, PART_REFUSED, PART_BESIDE, PART_RUNS, PART_DESTROYED };
+/* The core has bulks of 16 for a driver (DEV_MAP_BULK_SIZE). */
+#define BULK 16U
+
+enum part {
+	PART_WAITS, PART_REFUSED, PART_BESIDE, PART_RUNS, PART_BULK,
+	PART_DESTROYED,
+};
 
 static const char * const parts[] = {
-	"waits", "refused", "beside", "runs", "destroyed", NULL
+	"waits", "refused", "beside", "runs", "bulk", "destroyed", NULL
 };
 
 /* The flows, by their number. */
@@ -267,6 +276,42 @@ static void test_destroyed(struct test *t)
 	xdp_send(t, len);
 }
 
+/* What of one bulk is counted as dropped. */
+static u64 bulk(struct test *t, int prog)
+{
+	struct netdev_stats before, after;
+	struct frame f = t->qdisc.frame;
+	char buf[FRAME_MAX];
+	size_t len;
+
+	f.port = FLOWS_PORT + FROM_XDP;
+	len = frame_build(buf, &f);
+	netdev_stats(t->b.dev, &before);
+	bpf_xdp_run(prog, buf, len, BULK);
+	netdev_stats(t->b.dev, &after);
+	return after.tx_dropped - before.tx_dropped;
+}
+
+static void test_bulk(struct test *t)
+{
+	unsigned int len = t->sc.len, want = min(len, BULK), got;
+	int prog = bpf_redirect_to(t->b.dev);
+	u64 lost = bulk(t, prog);
+
+	ktap_plan(5);
+	ktap_ok(lost == (len < BULK), "of %u frames %u fit: %llu counted", BULK,
+		want, lost);
+	got = take(t, want);
+	ktap_ok(got == want, "and come out: %u of %u", got, want);
+	xdp_send(t, len);
+	lost = bulk(t, prog);
+	ktap_ok(lost == 1, "of %u frames none fits: %llu counted", BULK, lost);
+	got = take(t, len);
+	ktap_ok(got == len, "and what was there comes out: %u of %u", got, len);
+	close(prog);
+	check_flows(t);
+}
+
 static void test_runs(struct test *t)
 {
 	bool holds = qdisc_holds(t->sc.qdisc);
@@ -331,6 +376,8 @@ int main(int argc, char **argv)
 		test_beside(&t);
 	else if (part == PART_RUNS)
 		test_runs(&t);
+	else if (part == PART_BULK)
+		test_bulk(&t);
 	else
 		test_destroyed(&t);
 	sender_close(&t.qdisc);

@@ -102,6 +102,23 @@ int bpf_redirect_to(const char *dev)
 	return prog;
 }
 
+void bpf_xdp_run(int prog, const void *frame, size_t len, unsigned int n)
+{
+	union bpf_attr attr = {
+		.test = {
+			.prog_fd = (u32)prog,
+			.data_in = address(frame),
+			.data_size_in = (u32)len,
+			.repeat = n,
+			.flags = BPF_F_TEST_XDP_LIVE_FRAMES,
+			.batch_size = n,
+		},
+	};
+
+	if (bpf_call(BPF_PROG_TEST_RUN, &attr))
+		ktap_bail("running an XDP program: %s", strerror(errno));
+}
+
 void bpf_xdp_attach(const char *dev, int prog)
 {
 	struct ifinfomsg ifi = {

@@ -23,6 +23,8 @@
 
 /* An XDP program that sends all it sees out of @dev; returns its descriptor. */
 int bpf_redirect_to(const char *dev);
+/* Have it see @n frames at a time, whole bulks of which go to the driver in one call. */
+void bpf_xdp_run(int prog, const void *frame, size_t len, unsigned int n);
 /* What a device receives, before an skb is made of it. */
 void bpf_xdp_attach(const char *dev, int prog);
 /*

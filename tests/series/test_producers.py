@@ -134,6 +134,14 @@ def test_xdp_beside(kernel_run: Run, length: int) -> None:
     kernel_run.check()
 
 
+@pytest.mark.kernel_case("keeps", reason="of a bulk that does not fit, one drop is counted")
+@pytest.mark.kernel_program("xdp_ring --part bulk --reader {reader} --qdisc {qdisc} --len {length}")
+@pytest.mark.parametrize("length", [1, 4, 16, 64])
+@pytest.mark.parametrize(("reader", "qdisc"), [("read", "fq_codel"), ("vhost", "noqueue")])
+def test_xdp_bulk(kernel_run: Run, reader: str, qdisc: str, length: int) -> None:
+    kernel_run.check()
+
+
 @pytest.mark.kernel_case("keeps", reason="an XDP frame is destroyed as one")
 @pytest.mark.kernel_program(
     "xdp_ring --part destroyed --dev tap --reader {reader} --qdisc {qdisc} --len {length}"
