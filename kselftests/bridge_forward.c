@@ -44,12 +44,6 @@ struct test {
 
 static const char * const names[MOST_TAPS] = { "vm0", "vm1" };
 
-static void need_running(const struct test *t, const char *dev)
-{
-	if (!probe_running(dev, true, t->sc.stall_ms))
-		ktap_bail("%s does not run", dev);
-}
-
 /* What a port has before it comes to the bridge forwards at once. */
 static void open_bridge(struct test *t)
 {
@@ -60,8 +54,8 @@ static void open_bridge(struct test *t)
 	qdisc_replace(FAR, "noqueue");
 	netdev_up(PORT, true);
 	netdev_up(FAR, true);
-	need_running(t, PORT);
-	need_running(t, FAR);
+	probe_must_run(PORT, true, t->sc.stall_ms);
+	probe_must_run(FAR, true, t->sc.stall_ms);
 	netdev_enslave(PORT, BRIDGE);
 }
 
@@ -73,7 +67,7 @@ static void open_machine(struct test *t, unsigned int i)
 	/* What is meant for one is foreign to the other. */
 	sc.seed += i;
 	bench_open(&vm->bench, &sc, names[i]);
-	need_running(t, names[i]);
+	probe_must_run(names[i], true, t->sc.stall_ms);
 	netdev_enslave(names[i], BRIDGE);
 	tally_start(&vm->out, true, vm->bench.cookie);
 	sender_open(&vm->sender, FAR, true, false, vm->bench.cookie);

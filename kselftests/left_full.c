@@ -76,14 +76,6 @@ static void held_by_vhost(struct test *t)
 	reader_hold(&t->vhost);
 }
 
-static void must_run(const struct test *t, bool on)
-{
-	const struct run *x = &t->x;
-
-	if (!probe_running(x->b.dev, on, x->sc.stall_ms))
-		ktap_bail("%s does not %s", x->b.dev, on ? "come up" : "stop");
-}
-
 static void leave_full(struct test *t)
 {
 	struct run *x = &t->x;
@@ -97,7 +89,7 @@ static void leave_full(struct test *t)
 	case HOW_CARRIER:
 		run_send(x, t->len);
 		tuntap_carrier(x->b.fd[0], false);
-		must_run(t, false);
+		probe_must_run(x->b.dev, false, x->sc.stall_ms);
 		tuntap_carrier(x->b.fd[0], true);
 		break;
 	case HOW_SHRINK:
@@ -132,7 +124,7 @@ static void leave_full(struct test *t)
 		x->b.n_fds = 1;
 		break;
 	}
-	must_run(t, true);
+	probe_must_run(x->b.dev, true, x->sc.stall_ms);
 	if (x->s.count[SEND_OK] != t->len + (u64)x->out.frames)
 		ktap_bail("the ring does not take its length");
 }

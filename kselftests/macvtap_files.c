@@ -145,9 +145,8 @@ int main(int argc, char **argv)
 	/* The reader of the run would set one file's mode; each gets its own. */
 	reader_close(&t.run.r);
 	/* Until then each of the two has a qdisc that loses what is written. */
-	if (!probe_running(BENCH_LOWER, true, t.run.sc.stall_ms) ||
-	    !probe_running(t.run.b.dev, true, t.run.sc.stall_ms))
-		ktap_bail("%s does not run", t.run.b.dev);
+	probe_must_run(BENCH_LOWER, true, t.run.sc.stall_ms);
+	probe_must_run(t.run.b.dev, true, t.run.sc.stall_ms);
 	qdisc_replace(t.run.b.dev, t.run.sc.qdisc);
 	cookie = ~t.run.b.cookie;
 	t.frame = (struct frame) {

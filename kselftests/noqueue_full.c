@@ -26,9 +26,7 @@ static const char * const actions[] = {
 static void set_carrier(struct run *x, bool on)
 {
 	tuntap_carrier(x->b.fd[0], on);
-	if (!probe_running(x->b.dev, on, x->sc.stall_ms))
-		ktap_bail("the carrier of %s does not go %s", x->b.dev,
-			  on ? "on" : "off");
+	probe_must_run(x->b.dev, on, x->sc.stall_ms);
 }
 
 /*

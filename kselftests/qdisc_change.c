@@ -266,7 +266,7 @@ int main(int argc, char **argv)
 	if (!scenario_owns_queue(sc) || !sc->len)
 		ktap_bail("qdisc_change takes tun or tap, a length above 0");
 	if (sc->reader == READER_VHOST && (qdisc_holds(ch.to) || ch.room == ROOM_GROW))
-		ktap_bail("vhost-net reads after a change to noqueue");
+		ktap_bail("--reader vhost takes --to noqueue and --room read");
 	if (!qdisc_holds(ch.from) && !qdisc_holds(ch.to))
 		ktap_bail("from noqueue to noqueue nothing changes");
 	if (ch.room == ROOM_GROW && qdisc_holds(ch.to))

@@ -149,12 +149,8 @@ static void reopen(struct busy *bu)
 
 static void carrier(struct busy *bu, bool on)
 {
-	struct change *ch = &bu->ch;
-
 	tuntap_carrier(*read_fd(bu), on);
-	/* Now and then the core waits a second before it looks. */
-	if (!probe_running(ch->bench.dev, on, ch->sc.stall_ms + 3000))
-		ktap_bail("%s is not %s", ch->bench.dev, on ? "up" : "down");
+	probe_must_run(bu->ch.bench.dev, on, bu->ch.sc.stall_ms);
 }
 
 /*
@@ -173,10 +169,9 @@ static void dark(struct busy *bu)
 		close(*full_fd(bu));
 	carrier(bu, true);
 	without_full(bu);
-	before = read_by_thread(bu);
+	before = shared_get(bu->out.frames);
 	sender_send(&ch->sender);
-	if (!load_wait_for(&bu->out.frames, before + 1, ch->sc.stall_ms) &&
-	    read_by_thread(bu) == before)
+	if (!load_wait_for(&bu->out.frames, before + 1, ch->sc.stall_ms))
 		bu->stuck = true;
 	if (bu->doing == DO_DETACH_DARK)
 		tuntap_queue(*full_fd(bu), true);

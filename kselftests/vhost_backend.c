@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "choice.h"
@@ -124,6 +125,20 @@ static void check_deleted(struct test *t, bool down)
 		left);
 }
 
+/* Until no more goes from the qdisc into the ring. */
+static u64 settled_backlog(const struct run *x)
+{
+	const struct timespec tick = { .tv_nsec = 10000000 };
+	u64 before, now = run_backlog(x);
+
+	do {
+		before = now;
+		nanosleep(&tick, NULL);
+		now = run_backlog(x);
+	} while (now != before);
+	return now;
+}
+
 static void check_noqueue(struct test *t)
 {
 	struct run *x = &t->x;
@@ -137,6 +152,7 @@ static void check_noqueue(struct test *t)
 	n = reader_take(&t->vhost, OFFERED);
 	ktap_ok(n == OFFERED, "vhost gets what it has buffers for: %u of %u", n,
 		OFFERED);
+	ktap_figure("backlog_before", (long long)settled_backlog(x), "frames");
 	x->sc.qdisc = "noqueue";
 	qdisc_replace(x->b.dev, x->sc.qdisc);
 	let_go(t);

@@ -168,8 +168,7 @@ static void reopen(struct change *ch, unsigned int flags, unsigned int len)
 
 static void running(struct change *ch, bool on)
 {
-	if (!probe_running(ch->bench.dev, on, ch->sc.stall_ms + 3000))
-		ktap_bail("%s is not %s", ch->bench.dev, on ? "up" : "down");
+	probe_must_run(ch->bench.dev, on, ch->sc.stall_ms);
 }
 
 /* The ring goes along, what is in the qdisc does not. */

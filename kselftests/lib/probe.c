@@ -68,7 +68,7 @@ static void settle_link(int fd, const char *dev)
 		ktap_bail("link of %s: %s", dev, strerror(errno));
 }
 
-bool probe_running(const char *dev, bool on, unsigned int stall_ms)
+void probe_must_run(const char *dev, bool on, unsigned int stall_ms)
 {
 	const struct timespec tick = { .tv_nsec = 2000000 };
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
@@ -87,5 +87,6 @@ bool probe_running(const char *dev, bool on, unsigned int stall_ms)
 			nanosleep(&tick, NULL);
 	}
 	close(fd);
-	return is == on;
+	if (is != on)
+		ktap_bail("%s is not %s", dev, on ? "up" : "down");
 }

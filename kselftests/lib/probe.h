@@ -14,7 +14,10 @@ enum probe {
 /* Its frames have a cookie of their own: to a tally they are foreign. */
 enum probe probe_queue(const struct bench *b, const struct scenario *sc);
 const char *probe_name(enum probe p);
-/* Until the device is (or is not) running in the sense of IFF_RUNNING. */
-bool probe_running(const char *dev, bool on, unsigned int stall_ms);
+/*
+ * Until the device is (or is not) running in the sense of IFF_RUNNING; it bails
+ * out where that does not come to be.
+ */
+void probe_must_run(const char *dev, bool on, unsigned int stall_ms);
 
 #endif

@@ -103,7 +103,7 @@ class Builder:
         facts = json.loads((folder / "image.json").read_text())
         return Image(folder, kernel, **facts)
 
-    def compiled(self, series: Series, sources: Sequence[str]) -> str:
+    def try_files(self, series: Series, sources: Sequence[str]) -> str:
         """Compile C files of the tree with `series` on it.
 
         Returns the first error or warning, or "". Files that this configuration leaves out are left
@@ -120,17 +120,27 @@ class Builder:
             new = any("Kconfig" in name for patch in series.patches for name in patch.files)
             if new or not (self._obj / ".config").exists():
                 self._configure(series.source)
-            wanted = [str(Path(name).with_suffix(".o")) for name in sources]
+            there = [name for name in sources if (self._tree.src / name).exists()]
+            wanted = [str(Path(name).with_suffix(".o")) for name in there]
             if (self._obj / "vmlinux.a").exists():
                 wanted = [name for name in wanted if (self._obj / name).exists()]
-            failed = self._make(wanted, what) if wanted else 0
-            log = self._log.read_text(errors="replace")
-            if failed and _FULL in log:
-                raise InfraError(f"{what}: {first_error(log, self._tree.src)}\n{tail(self._log)}")
-            warned = _WARNING.search(log)
-            said = first_error(log, self._tree.src) if failed else warned[0] if warned else ""
+            said = self._try(wanted, what) if wanted else ""
             cache.replace(kept, said.encode())
             return said
+
+    def _try(self, objects: Sequence[str], what: str) -> str:
+        """Make objects anew; return the first error or warning, or ""."""
+        for name in objects:  # one that is up to date would say nothing
+            if (self._obj / name).exists():
+                os.utime(self._obj / name, (0, 0))
+        failed = self._make(objects, what)
+        log = self._log.read_text(errors="replace")
+        if failed and _FULL in log:
+            raise InfraError(f"{what}: {first_error(log, self._tree.src)}\n{tail(self._log)}")
+        if failed:
+            return first_error(log, self._tree.src)
+        warned = _WARNING.search(log)
+        return _relative(warned[0], self._tree.src) if warned else ""
 
     def _folder(self, series: Series | None) -> Path:
         return cache.root() / "images" / self.key(series)
@@ -282,11 +292,15 @@ def fallen_out(wanted: str, got: str) -> list[str]:
     return lost
 
 
+def _relative(line: str, src: Path) -> str:
+    return line.replace(f"{src}/", "").removeprefix("../").strip()
+
+
 def first_error(log: str, src: Path) -> str:
     """Return the first compiler or linker error of a build log, its path relative to the tree."""
     for line in log.splitlines():
         if _ERROR.match(line) or _OTHER_ERROR.search(line):
-            return line.replace(f"{src}/", "").removeprefix("../").strip()
+            return _relative(line, src)
     kept = [line for line in log.splitlines() if "***" in line]
     return (kept or log.splitlines() or ["make said nothing"])[-1].strip()
 

@@ -251,9 +251,10 @@ class WithoutTree:
 def _nothing_compared(earlier: Path | None, cases: Sequence[Case]) -> list[Finding]:
     """Find that an earlier version was given, and no measurement had its like there."""
     exact = [case for case in cases if case.comparison and case.comparison.lane == EXACT]
-    if earlier is None or not exact or any(case.against for case in exact):
+    if earlier is None or not cases or any(case.against for case in exact):
         return []
-    return [Finding("infra", f"--kernel-baseline={earlier}: {NOT_COMPARED} ({len(exact)} cases)")]
+    said = f"{NOT_COMPARED} ({len(exact)} cases)" if exact else "nothing of the exact lane was run"
+    return [Finding("infra", f"--kernel-baseline={earlier}: {said}")]
 
 
 def _ran(case: Case) -> list[str]:

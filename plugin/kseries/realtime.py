@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from . import host, wall
 from .build import Image
-from .errors import InfraError
+from .errors import InfraError, KseriesError
 from .guest import Guest, Ran
 from .session import KernelSession
 from .throughput import EXACT
@@ -36,9 +36,9 @@ def walled(
         kernels = {name: name for name in KERNELS}
         try:
             measure(session, wanted, sample, kernels, session.settings.wall_most_s)
-        except InfraError as error:
+        except KseriesError as error:
             for one in wanted.values():
-                one.trouble = error
+                one.trouble = None if one.over else error
     return session.walled[case]
 
 
@@ -67,8 +67,7 @@ def measure(
     if seed is None:
         seed = time.time_ns() % 1_000_000
     busiest = 0.0
-    session.machine.alone(session.progress)
-    under = session.circumstances = host.circumstances(stock.config)
+    under = session.circumstances
 
     def boot(kernel: str) -> Guest:
         nonlocal busiest
@@ -82,7 +81,9 @@ def measure(
             raise
         return guest
 
+    session.machine.alone(session.progress)
     try:
+        under |= host.circumstances(stock.config)
         wall.measure(wanted, boot, sample, seed, session.progress.step, most_s)
         if still := sum(not one.over for one in wanted.values()):
             text = f"{still} of {len(wanted)} measurements in real time were open"
@@ -116,9 +117,9 @@ def must_be_alike(stock: Image, patched: Image) -> None:
     differing = []
     if stock.compiler != patched.compiler:
         differing.append(f"    compiler: {stock.compiler}, and {patched.compiler} for patched")
-    options = [image.config.read_text().splitlines() for image in (stock, patched)]
-    for name, here, there in (("stock", *options), ("patched", *reversed(options))):
-        only = [line for line in here if "CONFIG_" in line and line not in there]
+    before, after = (set(image.config.read_text().splitlines()) for image in (stock, patched))
+    for name, more in (("stock", before - after), ("patched", after - before)):
+        only = sorted(line for line in more if "CONFIG_" in line)
         differing += [f"    only in {name}'s config: {line}" for line in only[:_OPTIONS_SHOWN]]
     if differing:
         raise InfraError(

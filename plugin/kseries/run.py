@@ -167,7 +167,7 @@ def judged(session: KernelSession, guest: Guest, rans: Sequence[Ran]) -> Run:
     )
     for ran, report in zip(rans, reports, strict=True):
         if ran.wakes is not None:
-            report.figures["wakes"] = ran.wakes
+            report.figures.setdefault("wakes", ran.wakes)
     new = session.counting(kernel, run.splats)
     if new:
         log = session.decoded(guest)

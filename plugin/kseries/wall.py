@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from .errors import GuestCrashed, InfraError
+from .errors import GuestCrashed, KseriesError
 from .guest import Guest, Ran
 from .throughput import WALL, Comparison, Threshold, compare, middle
 from .verdict import KERNELS, PATCHED, STOCK
@@ -43,7 +43,7 @@ class Scenario:
     # The kernels that did not come up for it.
     crashes: dict[str, GuestCrashed] = field(default_factory=dict)
     # What kept the measurement from its end.
-    trouble: InfraError | None = None
+    trouble: KseriesError | None = None
     comparison: Comparison | None = None
     # Set when a program failed, or when it is clear: then there is nothing more to measure, but
     # that each kernel has to show once what it does.
@@ -53,6 +53,10 @@ class Scenario:
     def wants(self, kernel: str) -> bool:
         """Whether a boot of `kernel` has something to do for it."""
         return not (self.over and (self.runs[kernel] or kernel in self.crashes))
+
+    def fail(self) -> None:
+        """End it without a comparison, whatever earlier looks have found."""
+        self.over, self.comparison = True, None
 
     def look(self) -> None:
         """Compare what there is; it is over when that is clear, or no more is to come."""
@@ -128,7 +132,7 @@ def _once(
                 one.runs[kernel].append(ran)
                 value = sample(ran, one.threshold.metric)
                 if value is None:
-                    one.over = True
+                    one.fail()
                     break
                 values.append(value)
             else:
@@ -137,7 +141,7 @@ def _once(
     except GuestCrashed as crash:
         for one in waiting:
             one.crashes[kernel] = crash
-            one.over = True
+            one.fail()
     finally:
         if guest is not None:
             guest.close()

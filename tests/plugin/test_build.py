@@ -164,13 +164,16 @@ prepare) ;;
 olddefconfig) grep -v CONFIG_GONE "$obj/.config" > "$obj/.new"; mv "$obj/.new" "$obj/.config";;
 *)
     if grep -q "$BREAKS" "$obj/../src/drivers/net/ring.c"; then
-        echo "$obj/../src/drivers/net/ring.c:3:1: error: no such thing"
+        echo "$obj/../src/drivers/net/ring.c:3:1: error: ${ERROR:-no such thing}"
         echo "make[1]: *** [Makefile:1: drivers/net/ring.o] Error 1"
         exit 2
     fi
     mkdir -p "$obj/arch/x86/boot" "$obj/include/config"
     cp "$obj/../src/drivers/net/ring.c" "$obj/arch/x86/boot/bzImage"
     echo "  CC      drivers/net/ring.o"
+    if grep -q "${WARNS:-nothing}" "$obj/../src/drivers/net/ring.c"; then
+        echo "$obj/../src/drivers/net/ring.c:4:1: warning: not so well"
+    fi
     echo vmlinux > "$obj/vmlinux"
     touch "$obj/vmlinux.a"
     echo 6.12.99 > "$obj/include/config/kernel.release";;
@@ -257,6 +260,35 @@ def test_options_that_fall_out_are_named(root: Path, tmp_path: Path) -> None:
     fragment = _fragment(tmp_path / "a.config", "CONFIG_TUN=y\nCONFIG_GONE=y\n")
     with pytest.raises(UsageProblem, match=r"fell out .*\n    CONFIG_GONE=y \(it is not set\)$"):
         _built(root, "stock", None, fragment)
+
+
+@pytest.mark.usefixtures("made")
+def test_files_are_tried_with_a_prefix(
+    root: Path, series: Series, monkeypatch: pytest.MonkeyPatch, own_cache: Path
+) -> None:
+    monkeypatch.setenv("BREAKS", "return -11")
+    builder, ring = _builder(root), ["drivers/net/ring.c"]
+    said = builder.try_files(series.prefix(1), [*ring, "drivers/net/none.c"])
+    assert said.endswith("drivers/net/ring.c:3:1: error: no such thing")
+    assert _targets(own_cache)[-1] == "drivers/net/ring.o"
+    assert builder.try_files(series.prefix(1), ["drivers/net/none.c"]) == ""
+    monkeypatch.setenv("BREAKS", "nothing")
+    monkeypatch.setenv("WARNS", "return 1;")
+    said = builder.try_files(series.prefix(3), ring)
+    assert said.endswith("drivers/net/ring.c:4:1: warning: not so well")
+    before = _targets(own_cache)
+    assert builder.try_files(series.prefix(3), ring) == said
+    assert _targets(own_cache) == before  # what came of it was kept
+
+
+@pytest.mark.usefixtures("made")
+def test_a_full_disk_is_no_patchs_fault(
+    root: Path, series: Series, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BREAKS", "return -11")
+    monkeypatch.setenv("ERROR", "No space left on device")
+    with pytest.raises(InfraError, match="No space left"):
+        _builder(root).try_files(series.prefix(1), ["drivers/net/ring.c"])
 
 
 @pytest.mark.parametrize(("breaks", "blamed"), [("return -11", 1), ("return 1;", 3)])

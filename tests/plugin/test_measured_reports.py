@@ -216,7 +216,8 @@ def test_a_large_change_is_a_factor() -> None:
     case = measured_case("test_rate[1]", "wall", [((2, 9, 2), (1000, 0, 1000))] * 2)
     assert case.comparison
     assert measured.change(case.comparison) == (
-        "received 500 times [485, 515], 99 % interval of 2 pairs"
+        "received 500 times [485, 515], 99 % interval of 2 pairs; a change below 3.00 % could not"
+        " be seen"
     )
 
 

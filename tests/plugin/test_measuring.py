@@ -165,6 +165,22 @@ def test_a_kernel_that_does_not_boot_ends_what_waits_for_it(seed: int) -> None:
         assert one.comparison is None
 
 
+def test_who_fails_late_has_no_comparison() -> None:
+    one = wall.Scenario(COMMANDS, RATE, 60)
+    draw, boots = random.Random(1), Counter[str]()
+
+    def boot(kernel: str) -> Any:
+        boots[kernel] += 1
+        if boots[PATCHED] > wall.FIRST_LOOK + 2:
+            raise GuestCrashed("panic", kernel=kernel, kind="panic")
+        return FakeGuest(kernel)
+
+    noisy = {"case": one}
+    wall.measure(noisy, boot, lambda _ran, _metric: draw.gauss(1000, 300), 1, said=str)
+    assert len(one.samples[STOCK]) > wall.FIRST_LOOK
+    assert one.comparison is None
+
+
 def test_what_kept_a_measurement_from_its_end_is_every_cases_trouble() -> None:
     one = wall.Scenario(COMMANDS, RATE, 60, trouble=InfraError("QEMU ended"))
     session: Any = SimpleNamespace(walled={"case": one})

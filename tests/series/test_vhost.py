@@ -109,6 +109,7 @@ def test_vhost_lets_go_of_a_device_that_is_down(
 @pytest.mark.scenarios(dev=DEVICES, qdisc=few(HOLDING, "fq_codel", "mq"), length=(100, 500))
 def test_vhost_gives_back_to_noqueue(kernel_run: Run, dev: str, qdisc: str, length: int) -> None:
     kernel_run.check()
+    must_wait(kernel_run, "backlog_before")
 
 
 @pytest.mark.kernel_case("keeps", reason="what a guest receives is not what it sends")

@@ -153,9 +153,7 @@ def change(comparison: Comparison) -> str:
     else:
         low, high = (f"{(end - 1) * 100:+.2f}" for end in ends)
         said = f"{(comparison.ratio - 1) * 100:+.2f} % [{low}, {high}]"
-    unseen = ""
-    if comparison.word == "inconclusive":
-        unseen = f"; a change below {smallest_seen(comparison) * 100:.2f} % could not be seen"
+    unseen = f"; a change below {smallest_seen(comparison) * 100:.2f} % could not be seen"
     return (
         f"{metric(comparison.metric)} {said}, {comparison.confidence * 100:.0f} % interval of"
         f" {comparison.pairs} pairs{unseen}"
