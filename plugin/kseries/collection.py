@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable
+from functools import partial
 
 import pytest
 
@@ -11,7 +12,7 @@ from . import marks
 from .errors import GuestTestFailed
 from .lane import Lane
 from .session import KEY, KernelSession
-from .thresholds import LANES, Entry, lane_of, threshold_of
+from .thresholds import lane_of, threshold_of
 from .throughput import EXACT, WALL, Threshold
 from .verdict import KERNELS, STOCK, Kind
 from .wall import Scenario
@@ -105,15 +106,12 @@ def _fill(word: str, item: pytest.Item, kernel: str | None) -> str:
     return _PARAMS.sub(one, word)
 
 
-def scenario_of(item: pytest.Item, entries: Sequence[Entry]) -> Scenario:
+def scenario_of(item: pytest.Item, session: KernelSession) -> Scenario:
     """Make of either half of a test what the wall lane wants to know of it."""
-    case = case_of(item.nodeid)
-    by_lane = {lane: threshold_of(item, case, entries, lane) for lane in LANES if lane != EXACT}
     return Scenario(
         commands={name: commands_of(item, name) for name in KERNELS},
-        threshold=by_lane[Lane.TCG.value],
+        threshold=held_to(item, session),
         deadline_s=deadline_of(item),
-        by_lane=by_lane,
     )
 
 
@@ -161,7 +159,7 @@ class Collection:
             if kernel and lane == EXACT:
                 state.plan[kernel][item.nodeid] = commands_of(item)
             elif kernel == STOCK and lane == WALL:
-                state.wall_plan[case_of(item.nodeid)] = scenario_of(item, state.thresholds)
+                state.wall_plan[case_of(item.nodeid)] = partial(scenario_of, item, state)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:

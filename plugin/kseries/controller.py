@@ -159,7 +159,8 @@ class Controller:
         state.close()
         found = {EXACT: calibrate.exact(state, exact)}
         if state.wall_lane[0] is not None:
-            found[WALL] = calibrate.real_time(state, state.wall_plan)
+            wanted = {case: plan() for case, plan in state.wall_plan.items()}
+            found[WALL] = calibrate.real_time(state, wanted)
         for lane, floors in found.items():
             if floors:
                 self._floors[calibrate.store(floor_key(state, lane), floors)] = floors

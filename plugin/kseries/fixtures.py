@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -65,8 +66,8 @@ def kernel_run(
         wall_lane, why = kernel_session.wall_lane
         if wall_lane is None:
             pytest.skip(f"real-time throughput: not measured here: {why}")
-        scenario = scenario_of(node, kernel_session.thresholds)
-        run = wall_program(kernel_session, kernel, case_of(node.nodeid), scenario)
+        plan = partial(scenario_of, node, kernel_session)
+        run = wall_program(kernel_session, kernel, case_of(node.nodeid), plan)
     else:
         guest = request.getfixturevalue("kernel_guest")
         run = run_program(kernel_session, guest, commands_of(node)[0], deadline_of(node))

@@ -22,7 +22,7 @@ _OPTIONS_SHOWN = 5
 def walled(
     session: KernelSession,
     case: str,
-    scenario: Scenario,
+    plan: Callable[[], Scenario],
     sample: Callable[[Ran, str], float | None],
 ) -> Scenario:
     """Measure a case in real time, and with it all else that is planned so; once.
@@ -30,7 +30,8 @@ def walled(
     What kept that from its end is every such case's `trouble`.
     """
     if case not in session.walled:
-        wanted = session.wall_plan if case in session.wall_plan else {case: scenario}
+        planned = session.wall_plan if case in session.wall_plan else {case: plan}
+        wanted = {name: one() for name, one in planned.items()}
         session.wall_plan = {}
         session.walled |= wanted
         kernels = {name: name for name in KERNELS}
@@ -60,8 +61,6 @@ def measure(
     must_be_alike(stock, patched)
     lane, _ = session.wall_lane
     assert lane is not None
-    for one in wanted.values():
-        one.threshold = one.by_lane.get(lane.value, one.threshold)
     session.part_early()
     seed = session.settings.wall_seed
     if seed is None:

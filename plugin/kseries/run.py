@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -123,12 +123,15 @@ def measure_program(
     return run
 
 
-def wall_program(session: KernelSession, kernel: str, case: str, scenario: Scenario) -> Run:
+def wall_program(
+    session: KernelSession, kernel: str, case: str, plan: Callable[[], Scenario]
+) -> Run:
     """Measure a case in real time, with all else that is planned so; return one kernel's runs.
 
+    `plan` says what of this one, where nothing is planned.
     Raises InfraError where that did not come to its end.
     """
-    done = realtime.walled(session, case, scenario, good_sample)
+    done = realtime.walled(session, case, plan, good_sample)
     commands, crash = done.commands[kernel], done.crashes.get(kernel)
     if done.trouble:
         raise done.trouble

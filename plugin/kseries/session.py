@@ -6,7 +6,7 @@ import datetime
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -61,7 +61,7 @@ class KernelSession:
         # By kernel and node id, what is to be measured; see Collection.
         self.plan: dict[str, dict[str, list[list[str]]]] = {name: {} for name in KERNELS}
         # By case, what is to be measured in real time, and what was.
-        self.wall_plan: dict[str, Scenario] = {}
+        self.wall_plan: dict[str, Callable[[], Scenario]] = {}
         self.walled: dict[str, Scenario] = {}
         self.circumstances: dict[str, str] = {}
         self.machine = host.MachineLock()

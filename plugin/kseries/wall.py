@@ -34,8 +34,6 @@ class Scenario:
     commands: Mapping[str, Sequence[Sequence[str]]]
     threshold: Threshold
     deadline_s: float
-    # What it is held to on CPUs of either kind, by the lane's name.
-    by_lane: Mapping[str, Threshold] = field(default_factory=dict)
     # All runs, and of each boot its sample.
     runs: dict[str, list[Ran]] = field(default_factory=lambda: {name: [] for name in KERNELS})
     samples: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in KERNELS})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -158,7 +159,7 @@ def test_a_kernel_that_does_not_boot_ends_what_waits_for_it(seed: int) -> None:
     assert booted[PATCHED] == 1
     for case, one in scenarios.items():
         session: Any = SimpleNamespace(walled={case: one}, wall_lane=(Lane.TCG, "asked for"))
-        run = wall_program(session, PATCHED, case, one)
+        run = wall_program(session, PATCHED, case, partial(scenarios.__getitem__, case))
         with pytest.raises(GuestCrashed, match="panic"):
             run.check()
         assert one.runs[STOCK]
@@ -186,7 +187,7 @@ def test_what_kept_a_measurement_from_its_end_is_every_cases_trouble() -> None:
     session: Any = SimpleNamespace(walled={"case": one})
     for kernel in KERNELS:
         with pytest.raises(InfraError, match="QEMU ended"):
-            wall_program(session, kernel, "case", one)
+            wall_program(session, kernel, "case", lambda: one)
 
 
 def test_a_machine_that_changed_is_not_compared(tmp_path: Path) -> None:

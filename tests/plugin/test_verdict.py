@@ -267,7 +267,7 @@ def test_describe_a_comparison() -> None:
     limit = Threshold("stops", 0.25, "they wait")
     assert describe(compare([100.0] * 3, [110.0] * 3, limit)) == (
         "stops ok: 100.0 -> 110.0, +10.00 % [+10.00, +10.00] of 3 pairs;"
-        " at most 25.0 % more (they wait)"
+        " at most 25.0 % more (they wait); an effect below 0.00 % could not have been seen"
     )
     # Logs -0.2, 0, 0.2 around 1.2: the margin is 4.30265 * 0.2 / sqrt(3), a factor of 1.6435.
     wide = [120.0 * 0.818730753, 120.0, 120.0 * 1.221402758]
