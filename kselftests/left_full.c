@@ -191,7 +191,7 @@ int main(int argc, char **argv)
 	    (sc->queues == 1 && only_of_two(t.how)) ||
 	    (sc->queues == 2 && only_of_one(t.how)) ||
 	    (t.how == HOW_DETACH && !t.queue))
-		ktap_bail("two queues: link, carrier, shrink, close, detach of the second");
+		ktap_bail("two queues: link, carrier, shrink, close, detach with --queue 1");
 	if (!run_has_backlog(&t.x) || !sc->len || sc->len >= VHOST_BATCH)
 		ktap_bail("left_full takes tun or tap, a length of 1 to %d, a qdisc",
 			  VHOST_BATCH - 1);

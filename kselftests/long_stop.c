@@ -2,7 +2,8 @@
 /*
  * A queue stays stopped for longer than the core's watchdog would wait, since
  * nobody reads. That is the reader's right: nobody complains of it, and no
- * frame goes to the driver before there is room for it.
+ * frame goes to the driver before there is room for it. A tun and a tap at once,
+ * whatever --dev says: it takes its time.
  */
 #include <time.h>
 

@@ -7,7 +7,8 @@
  * noqueue, which has no place for frames: with the queue stopped they are
  * refused with ENETDOWN (--kernel patched), until the reader has made room, or
  * with --room grow a longer ring has; stock never stops it, and the driver drops
- * them (--kernel stock). From then on a full ring drops in both.
+ * them (--kernel stock). From then on a full ring drops in both. Of vhost-net,
+ * which reads a batch at a time, only that it makes room is looked at.
  */
 #include <errno.h>
 #include <string.h>
