@@ -29,6 +29,7 @@
 #include "trap.h"
 
 #define MONITOR_NS 2000000L
+#define OVERFULL_MS 200
 #define COLLECT_TICKS 50
 #define READERS_MAX 2
 
@@ -154,6 +155,9 @@ static void *send_all(void *arg)
 				break;
 			left = rnd_below(&rnd, 16 * so->sc.len + 64);
 			window = pick_window(so, &rnd);
+			/* Once it is overfull in any case. */
+			if (!i)
+				window = max(window, so->sc.len + 1);
 			burst = rnd_below(&rnd, 4);
 			/* The first time in any case: it must be seen to work. */
 			trap_set(&tr, rnd_below(&rnd, 8) < so->trap ||
@@ -320,9 +324,15 @@ static void soak(struct soak *so)
 			      scenario_ether(&so->sc));
 	start = stall_now_ns();
 	so->send_until = start + so->ms * 1000000ULL;
-	for (i = 0; i < so->readers; i++)
-		start_reader(so, &reader[i], i, cpu, n);
+	if (so->readers == 1)
+		start_reader(so, &reader[0], 0, cpu, n);
 	start_senders(so, se, cpu, n);
+	/* Two may be too fast for the ring ever to be full, but for this. */
+	if (so->readers > 1) {
+		load_wait_for(&so->accepted, so->sc.len + 1, OVERFULL_MS);
+		for (i = 0; i < so->readers; i++)
+			start_reader(so, &reader[i], i, cpu, n);
+	}
 	flowed = monitor(so);
 	end = stall_now_ns();
 	shared_set(so->stop, true);
