@@ -66,12 +66,12 @@ def measure(
     if seed is None:
         seed = time.time_ns() % 1_000_000
     busiest = 0.0
-    under = session.circumstances
+    machine: dict[str, str] = {}
 
     def boot(kernel: str) -> Guest:
         nonlocal busiest
         busiest = max(busiest, host.wait_quiet(session.progress))
-        host.must_be_as(under, host.circumstances(stock.config))
+        host.must_be_as(machine, host.circumstances(stock.config))
         guest = session.guest_of(session.image(kernels[kernel]), lane)
         try:
             guest.boot()
@@ -82,15 +82,16 @@ def measure(
 
     session.machine.alone(session.progress)
     try:
-        under |= host.circumstances(stock.config)
+        machine |= host.circumstances(stock.config)
+        session.circumstances = dict(machine)
         wall.measure(wanted, boot, sample, seed, session.progress.step, most_s)
         if still := sum(not one.over for one in wanted.values()):
             text = f"{still} of {len(wanted)} measurements in real time were open"
             session.progress.step(f"--kernel-wall-minutes are over: {text}", done=True)
-            under["when_time_was_over"] = text
+            session.circumstances["when_time_was_over"] = text
     finally:
         session.machine.release()
-        under |= {
+        session.circumstances |= {
             "lane": lane.value,
             "seed": str(seed),
             "cpus_used_by_others": f"{busiest:.2f}",

@@ -19,7 +19,7 @@ from kseries.functions import certain
 from kseries.guest import Ran
 from kseries.lane import Lane
 from kseries.progress import Silent
-from kseries.realtime import floor_key, must_be_alike
+from kseries.realtime import floor_key, must_be_alike, walled
 from kseries.run import wall_program
 from kseries.series import Patch, Series
 from kseries.thresholds import LANES
@@ -188,6 +188,38 @@ def test_what_kept_a_measurement_from_its_end_is_every_cases_trouble() -> None:
     for kernel in KERNELS:
         with pytest.raises(InfraError, match="QEMU ended"):
             wall_program(session, kernel, "case", lambda: one)
+
+
+def test_what_is_measured_later_meets_the_same_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host, "wait_quiet", lambda _progress: 0.0)
+    image = _image(tmp_path / "image", "CONFIG_TUN=y\n")
+
+    def guest_of(_image: Image, _lane: Lane) -> Any:
+        guest: Any = FakeGuest(STOCK)
+        guest.boot = lambda: None
+        return guest
+
+    session: Any = SimpleNamespace(
+        image=lambda _kernel: image,
+        guest_of=guest_of,
+        wall_lane=(Lane.TCG, ""),
+        part_early=lambda: None,
+        settings=SimpleNamespace(wall_seed=7, wall_most_s=1e9),
+        circumstances={},
+        machine=SimpleNamespace(alone=lambda _: None, release=lambda: None),
+        progress=Silent(),
+        wall_plan={},
+        walled={},
+    )
+    # As in an xdist worker, which cannot plan: one by one.
+    for case in ("first", "second"):
+        one = wall.Scenario(COMMANDS, RATE, 60)
+        done = walled(session, case, partial(lambda one: one, one), lambda _ran, _metric: 1.0)
+        assert done.trouble is None
+        assert done.comparison
+    assert (session.circumstances["seed"], session.circumstances["lane"]) == ("7", "tcg")
 
 
 def test_a_machine_that_changed_is_not_compared(tmp_path: Path) -> None:
