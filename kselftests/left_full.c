@@ -88,8 +88,7 @@ static void leave_full(struct test *t)
 		break;
 	case HOW_CARRIER:
 		run_send(x, t->len);
-		tuntap_carrier(x->b.fd[0], false);
-		probe_must_run(x->b.dev, false, x->sc.stall_ms);
+		probe_carrier(x->b.fd[0], x->b.dev, false, x->sc.stall_ms);
 		tuntap_carrier(x->b.fd[0], true);
 		break;
 	case HOW_SHRINK:

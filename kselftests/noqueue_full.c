@@ -23,12 +23,6 @@ static const char * const actions[] = {
 	"shrink", "link", "carrier", "given_back", "attach", "detach", NULL
 };
 
-static void set_carrier(struct run *x, bool on)
-{
-	tuntap_carrier(x->b.fd[0], on);
-	probe_must_run(x->b.dev, on, x->sc.stall_ms);
-}
-
 /*
  * vhost holds what was in the ring. It gives that back beside one more frame, or
  * while the file has no queue: either way the ring is full again.
@@ -61,10 +55,10 @@ static unsigned int change(struct run *x, enum action what, unsigned int kept)
 		break;
 	case ACTION_CARRIER:
 		/* Meanwhile the queue has a qdisc, which loses everything. */
-		set_carrier(x, false);
+		probe_carrier(x->b.fd[0], x->b.dev, false, x->sc.stall_ms);
 		kept /= 2;
 		netdev_txqueuelen(x->b.dev, kept);
-		set_carrier(x, true);
+		probe_carrier(x->b.fd[0], x->b.dev, true, x->sc.stall_ms);
 		break;
 	case ACTION_GIVEN_BACK:
 		give_back(x, what, kept);

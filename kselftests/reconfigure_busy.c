@@ -149,8 +149,7 @@ static void reopen(struct busy *bu)
 
 static void carrier(struct busy *bu, bool on)
 {
-	tuntap_carrier(*read_fd(bu), on);
-	probe_must_run(bu->ch.bench.dev, on, bu->ch.sc.stall_ms);
+	probe_carrier(*read_fd(bu), bu->ch.bench.dev, on, bu->ch.sc.stall_ms);
 }
 
 /*

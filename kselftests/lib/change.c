@@ -243,8 +243,7 @@ void change_act(struct change *ch)
 	case ACT_CARRIER_READ:
 	case ACT_CARRIER_VHOST:
 	case ACT_CARRIER_GROW:
-		tuntap_carrier(ch->bench.fd[0], false);
-		running(ch, false);
+		probe_carrier(ch->bench.fd[0], dev, false, ch->sc.stall_ms);
 		if (ch->action == ACT_CARRIER_READ)
 			read_all(ch, READER_POLL);
 		if (ch->action == ACT_CARRIER_VHOST)

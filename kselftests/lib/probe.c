@@ -90,3 +90,9 @@ void probe_must_run(const char *dev, bool on, unsigned int stall_ms)
 	if (is != on)
 		ktap_bail("%s is not %s", dev, on ? "up" : "down");
 }
+
+void probe_carrier(int fd, const char *dev, bool on, unsigned int stall_ms)
+{
+	tuntap_carrier(fd, on);
+	probe_must_run(dev, on, stall_ms);
+}

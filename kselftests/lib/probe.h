@@ -19,5 +19,7 @@ const char *probe_name(enum probe p);
  * out where that does not come to be.
  */
 void probe_must_run(const char *dev, bool on, unsigned int stall_ms);
+/* Switch the carrier of a file's device, and wait until that is so. */
+void probe_carrier(int fd, const char *dev, bool on, unsigned int stall_ms);
 
 #endif

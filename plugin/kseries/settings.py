@@ -167,8 +167,7 @@ def load(config: pytest.Config) -> Settings | None:
     lane = _word(config, "lane", LANES)
     cpus, _ = chosen("--kernel-cpus", "kseries_cpus")
     if not cpus.isdecimal() or not 1 <= int(cpus) <= MOST_CPUS:
-        name = "--kernel-cpus" if config.getoption("--kernel-cpus") else "kseries_cpus"
-        raise UsageProblem(f"{name}={cpus}: a guest has 1 to {MOST_CPUS} CPUs")
+        raise UsageProblem(f"{_called(config, 'cpus')}={cpus}: a guest has 1 to {MOST_CPUS} CPUs")
     earlier, earlier_base = chosen("--kernel-baseline", "kseries_baseline")
     report, report_base = chosen("--kernel-report", "kseries_report")
     fragments = [_fragment(word, root) for word in config.getini("kseries_config")]
@@ -195,16 +194,20 @@ def load(config: pytest.Config) -> Settings | None:
     )
 
 
+def _called(config: pytest.Config, name: str) -> str:
+    """Return what a value was given by: the option, or the ini key."""
+    option = f"--kernel-{name}"
+    return option if config.getoption(option) else f"kseries_{name.replace('-', '_')}"
+
+
 def _minutes(config: pytest.Config) -> float:
-    option = config.getoption("--kernel-wall-minutes")
-    given = str(option or config.getini("kseries_wall_minutes"))
+    given = str(config.getoption("--kernel-wall-minutes") or config.getini("kseries_wall_minutes"))
     try:
         minutes = float(given or "inf")
     except ValueError:
         minutes = math.nan
     if not minutes > 0:
-        name = "--kernel-wall-minutes" if option else "kseries_wall_minutes"
-        raise UsageProblem(f"{name}={given}: a number above 0")
+        raise UsageProblem(f"{_called(config, 'wall-minutes')}={given}: a number above 0")
     return minutes
 
 

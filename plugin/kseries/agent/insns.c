@@ -10,8 +10,8 @@
  * program: "section", then a line
  * "ADDRESS INSTRUCTIONS" for each kernel block that ran, and "user N" for all
  * that ran outside the kernel; with the addresses "entered N", how often a CPU
- * went from a block between @from and @until to @to. For single-threaded emulation only: there are
- * no locks here.
+ * went from a block between @from and @until to @to. For single-threaded
+ * emulation only: there are no locks here.
  */
 #include <stdbool.h>
 #include <stdint.h>
