@@ -20,6 +20,7 @@ OWN = (
     "left_full",
     "macvtap_files",
     "multi_queue",
+    "resize_look",
     "stale_index",
     "vhost_backend",
     "vhost_queues",

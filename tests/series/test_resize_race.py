@@ -20,6 +20,13 @@ def test_resize_race(kernel_run: Run, dev: str, reader: str, qdisc: str, length:
     kernel_run.check()
 
 
+@pytest.mark.kernel_case("keeps", reason="who looks at the ring sees the old or the new one")
+@pytest.mark.kernel_program("resize_look --dev {dev} --qdisc fq_codel --len {length}")
+@pytest.mark.scenarios(dev=("tun", "tap"), length=(1, 16))
+def test_resize_at_a_look(kernel_run: Run, dev: str, length: int) -> None:
+    kernel_run.check()
+
+
 # A sender leaves such a ring full with each frame, also one that has just lost its queue.
 @pytest.mark.kernel_case("keeps", reason="who is in the driver with a frame stops nobody else")
 @pytest.mark.kernel_program("detach_race --dev {dev} --qdisc {qdisc} --len {length}")
