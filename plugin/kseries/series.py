@@ -37,7 +37,8 @@ class Patch:
         for patched in PatchSet(self.text):
             for name in (patched.source_file, patched.target_file):
                 if name != "/dev/null":
-                    found[re.sub(r"^[ab]/", "", name)] = None
+                    # Without its first folder, whatever that is called, as git apply has it.
+                    found[name.partition("/")[2] or name] = None
         return tuple(found)
 
 

@@ -86,9 +86,13 @@ class Tree:
             names = sorted({*before, *wanted})
             # Written first: a run cut off below must still find what to put back.
             cache.replace(self._overlay, json.dumps(names).encode())
-            for name in names:
-                content = wanted[name] if name in wanted else _content(self.source.root / name)
-                _set(self.src / name, content)
+            contents = {
+                name: wanted[name] if name in wanted else _content(self.source.root / name)
+                for name in names
+            }
+            # A file may stand where a folder was, and the other way round: what goes, goes first.
+            for name in sorted(names, key=lambda name: contents[name] is not None):
+                _set(self.src, name, contents[name])
             cache.replace(self._overlay, json.dumps(sorted(wanted)).encode())
 
     def _link(self, progress: Progress) -> None:
@@ -112,7 +116,10 @@ class Tree:
             old = {}
         overlaid = set(json.loads(self._overlay.read_text()) if self._overlay.exists() else [])
         new: dict[str, Stamp] = {}
-        for count, name in enumerate(_source_files(self.source.root)):
+        names = _source_files(self.source.root)
+        for name in old.keys() - set(names):
+            _set(self.src, name, None)
+        for count, name in enumerate(names):
             if count % 2000 == 0:
                 progress.step(f"copying {self.source.root}: {count} files")
             path = self.source.root / name
@@ -124,20 +131,16 @@ class Tree:
             if was and (was.size, was.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
                 new[name] = was
                 continue
-            if path.is_symlink():
-                link = path.readlink()
-                new[name] = Stamp(stat.st_size, stat.st_mtime_ns, f"-> {link}")
-                _set_link(self.src / name, link)
-                continue
-            if not path.is_file():
+            content = _content(path)
+            if content is None:
                 continue  # a submodule's folder, a socket
-            data = path.read_bytes()
-            sha = hashlib.sha256(data).hexdigest()
-            new[name] = Stamp(stat.st_size, stat.st_mtime_ns, sha)
+            sha = hashlib.sha256(content.data).hexdigest()
+            said = f"-> {content.data.decode(errors='replace')}" if content.link else sha
+            new[name] = Stamp(stat.st_size, stat.st_mtime_ns, said)
             if name not in overlaid:
-                _set(self.src / name, Content(data, _is_executable(stat)))
+                _set(self.src, name, content)
         for name in old.keys() - new.keys():
-            (self.src / name).unlink(missing_ok=True)
+            _set(self.src, name, None)
         listed = {k: (v.size, v.mtime_ns, v.sha) for k, v in new.items()}
         cache.replace(manifest, json.dumps(listed).encode())
         digest = hashlib.sha256()
@@ -148,10 +151,11 @@ class Tree:
 
 @dataclass(frozen=True)
 class Content:
-    """What a file is: its bytes, and whether it is a script to call."""
+    """What a file is: its bytes, and whether it is a script to call, or a symbolic link to them."""
 
     data: bytes
     executable: bool = False
+    link: bool = False
 
 
 def patched_files(root: Path, series: Series) -> dict[str, Content | None]:
@@ -163,13 +167,33 @@ def patched_files(root: Path, series: Series) -> dict[str, Content | None]:
     with tempfile.TemporaryDirectory(prefix="kseries-apply-") as folder:
         scratch = Path(folder)
         for name in touched:
-            if (root / name).is_file():
-                (scratch / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(root / name, scratch / name)
-                (scratch / name).chmod((root / name).stat().st_mode & 0o777 | 0o200)
+            content = _content(root / name)
+            if content and not _in_the_way(root, name, set()):
+                _set(scratch, name, content)
         for number, patch in enumerate(series.patches, 1):
-            _apply(scratch, patch, f"patch {number}/{len(series.patches)} of {series.source}")
+            position = f"patch {number}/{len(series.patches)} of {series.source}"
+            for name in patch.files:
+                if said := _in_the_way(root, name, touched):
+                    raise _does_not_apply(position, patch, said)
+            _apply(scratch, patch, position)
         return {name: _content(scratch / name) for name in touched}
+
+
+def _in_the_way(root: Path, name: str, touched: set[str]) -> str | None:
+    """Say what stands in the tree where a patch has the file `name`, unless it is `touched`, too.
+
+    git apply sees only what is touched.
+    """
+    for above in list(Path(name).parents)[-2::-1]:
+        path = root / above
+        if (path.is_symlink() or path.is_file()) and str(above) not in touched:
+            return f"{name}: {above} is no folder in this tree"
+    path = root / name
+    if path.is_dir() and not path.is_symlink():
+        below = (file.relative_to(root) for file in path.rglob("*") if not file.is_dir())
+        if any(str(file) not in touched for file in below):
+            return f"{name} is a folder in this tree"
+    return None
 
 
 def _apply(scratch: Path, patch: Patch, position: str) -> None:
@@ -184,40 +208,43 @@ def _apply(scratch: Path, patch: Patch, position: str) -> None:
         capture_output=True,
     )
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()
-        raise DoesNotApply(
-            f'{position}, "{patch.subject}" ({patch.name}), does not apply:\n'
-            + "\n".join(f"    {line}" for line in said.splitlines()[:8])
-            + "\n    Rebase it on this tree, or name the tree it was made for with --kernel-tree.",
-            patch=patch.name,
-        )
+        raise _does_not_apply(position, patch, done.stderr.decode(errors="replace").strip())
+
+
+def _does_not_apply(position: str, patch: Patch, said: str) -> DoesNotApply:
+    return DoesNotApply(
+        f'{position}, "{patch.subject}" ({patch.name}), does not apply:\n'
+        + "\n".join(f"    {line}" for line in said.splitlines()[:8])
+        + "\n    Rebase it on this tree, or name the tree it was made for with --kernel-tree.",
+        patch=patch.name,
+    )
 
 
 def _content(path: Path) -> Content | None:
+    if path.is_symlink():
+        return Content(os.fsencode(path.readlink()), link=True)
     if not path.is_file():
         return None
-    return Content(path.read_bytes(), _is_executable(path.stat()))
+    return Content(path.read_bytes(), executable=bool(path.stat().st_mode & 0o100))
 
 
-def _is_executable(stat: os.stat_result) -> bool:
-    return bool(stat.st_mode & 0o100)
-
-
-def _set(path: Path, content: Content | None) -> None:
+def _set(top: Path, name: str, content: Content | None) -> None:
     """Give a file this content, or take it away; leave it alone when it is so already."""
+    path = top / name
+    if _content(path) == content:
+        return
     if content is None:
+        path.unlink()
+        for above in list(path.relative_to(top).parents)[:-1]:
+            if any((top / above).iterdir()):
+                break
+            (top / above).rmdir()
+    elif content.link:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
-        return
-    if not path.is_file() or path.is_symlink() or _content(path) != content:
+        path.symlink_to(os.fsdecode(content.data))
+    else:
         cache.replace(path, content.data, mode=0o755 if content.executable else 0o644)
-
-
-def _set_link(path: Path, link: Path) -> None:
-    if path.is_symlink() and path.readlink() == link:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    path.symlink_to(link)
 
 
 def _source_files(root: Path) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from kseries import cache
 from kseries.errors import DoesNotApply, UsageProblem
 from kseries.series import Series, load
 from kseries.source import Source, resolve
@@ -339,14 +340,106 @@ def test_a_run_cut_off_in_apply_is_put_right(
 ) -> None:
     tree = _synced(root)
     before = {name: seen[2] for name, seen in listing(tree.src).items()}
+    replace = cache.replace
 
-    def cut(path: Path, data: bytes | None) -> None:
+    def cut(path: Path, data: bytes, mode: int = 0o644) -> None:
+        if not path.is_relative_to(tree.src):
+            return replace(path, data, mode)
         path.write_bytes(b"half")
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("kseries.tree._set", cut)
+        patch.setattr("kseries.tree.cache.replace", cut)
         with pytest.raises(KeyboardInterrupt):
             tree.apply(series)
     tree.apply(STOCK)
     assert {name: seen[2] for name, seen in listing(tree.src).items()} == before
+
+
+def _new_file(name: str, mode: str = "100644", line: str = "new") -> str:
+    return (
+        f"diff --git a/{name} b/{name}\nnew file mode {mode}\n--- /dev/null\n+++ b/{name}\n"
+        f"@@ -0,0 +1 @@\n+{line}\n\\ No newline at end of file\n"
+    )
+
+
+def _deletion(name: str) -> str:
+    lines = TREE[name].splitlines()
+    return (
+        f"diff --git a/{name} b/{name}\ndeleted file mode 100644\n--- a/{name}\n+++ /dev/null\n"
+        f"@@ -1,{len(lines)} +0,0 @@\n" + "".join(f"-{line}\n" for line in lines)
+    )
+
+
+# Found with a patch of which a part was lost: each later run of any series ended in an error.
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("drivers/net", "drivers/net is a folder in this tree"),
+        ("Makefile/new.c", "Makefile/new.c: Makefile is no folder in this tree"),
+        ("net/new.c", "net/new.c: net is no folder in this tree"),
+    ],
+)
+def test_something_else_stands_there(root: Path, tmp_path: Path, name: str, said: str) -> None:
+    (root / "net").symlink_to("drivers/net")
+    tree = _synced(root)
+    tree.apply(STOCK)
+    before = listing(tree.home)
+    with pytest.raises(DoesNotApply, match=f"does not apply:\n    {said}\n"):
+        tree.apply(_one(tmp_path, _new_file(name)))
+    assert listing(tree.home) == before
+
+
+def test_a_work_tree_with_a_folder_for_a_file_is_put_right(root: Path, series: Series) -> None:
+    tree = _synced(root)
+    (tree.home / "overlay.json").write_text('["drivers/net"]')
+    tree.apply(series)
+    assert (tree.src / "drivers/net/ring.c").read_text() == PATCHED_RING
+
+
+def test_a_file_becomes_a_folder(root: Path, tmp_path: Path) -> None:
+    tree = _synced(root)
+    before = {name: seen[2] for name, seen in listing(tree.src).items()}
+    old = "scripts/kconfig/Makefile"
+    tree.apply(_one(tmp_path, _deletion(old) + _new_file(f"{old}/new.c")))
+    assert (tree.src / old / "new.c").read_text() == "new"
+    tree.apply(STOCK)
+    assert {name: seen[2] for name, seen in listing(tree.src).items()} == before
+
+
+def test_a_folder_becomes_a_file(root: Path, tmp_path: Path) -> None:
+    tree = _synced(root)
+    before = {name: seen[2] for name, seen in listing(tree.src).items()}
+    tree.apply(_one(tmp_path, _deletion("scripts/kconfig/Makefile") + _new_file("scripts/kconfig")))
+    assert (tree.src / "scripts/kconfig").read_text() == "new"
+    tree.apply(STOCK)
+    assert {name: seen[2] for name, seen in listing(tree.src).items()} == before
+
+
+def test_a_patch_makes_a_symbolic_link(root: Path, tmp_path: Path) -> None:
+    tree = _synced(root)
+    patch = _new_file("scripts/net", "120000", "../drivers/net")
+    tree.apply(_one(tmp_path, patch))
+    assert (tree.src / "scripts/net").readlink() == Path("../drivers/net")
+    tree.apply(STOCK)
+    assert not (tree.src / "scripts/net").is_symlink()
+
+
+def test_a_patch_changes_a_symbolic_link(root: Path, tmp_path: Path) -> None:
+    (root / "net").symlink_to("drivers/net")
+    tree = _synced(root)
+    patch = (
+        "diff --git a/net b/net\n--- a/net\n+++ b/net\n@@ -1 +1 @@\n-drivers/net\n"
+        "\\ No newline at end of file\n+scripts\n\\ No newline at end of file\n"
+    ).replace("--- a", "index 1..2 120000\n--- a")
+    tree.apply(_one(tmp_path, patch))
+    assert (tree.src / "net").readlink() == Path("scripts")
+    tree.apply(STOCK)
+    assert (tree.src / "net").readlink() == Path("drivers/net")
+
+
+def test_the_folders_of_a_patch_may_have_any_name(root: Path, tmp_path: Path) -> None:
+    patch = PATCHES[0].replace(" a/", " linux.orig/").replace(" b/", " linux/")
+    patch = "\n".join(line for line in patch.split("\n") if not line.startswith("diff --git"))
+    assert "linux.orig/" in patch
+    assert list(patched_files(root, _one(tmp_path, patch))) == ["drivers/net/ring.c"]
