@@ -13,6 +13,8 @@ from .errors import UsageProblem
 from .functions import ByFunction, FunctionCost, certain
 from .throughput import Comparison, Threshold, compare
 
+# Of verdict.json, which is written in verdict.py: docs/verdict.schema.json.
+SCHEMA_VERSION = 1
 # In the functions that changed for sure, more than this many instructions per packet are a
 # finding: less is how a compiler arranges the same code. docs/statistics.md has the figures.
 LEAST_NET = 5.0
@@ -101,8 +103,10 @@ def load(path: Path) -> Baseline:
     """Read a verdict.json. Raises UsageProblem for anything else."""
     try:
         data = json.loads(path.read_text())
+        if data["schema_version"] != SCHEMA_VERSION:
+            raise ValueError(f"schema_version {data['schema_version']}, not {SCHEMA_VERSION}")
         cases = {case["name"]: case for case in data["cases"]}
-        key = data["measured_with"]
+        key = dict(data["measured_with"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageProblem(
             f"--kernel-baseline={path}: no verdict.json of a run with measurements: {error!r}"

@@ -36,7 +36,11 @@ _OTHER_ERROR = re.compile(
 )
 _WARNING = re.compile(r"^\S+\.[chSs]:\d+:(?:\d+:)? warning: .*", re.M)
 _FAILED_OBJECT = re.compile(r"\*\*\* \[[^\]]*: (\S+\.o)\] Error")
-_FULL = "No space left on device"
+# The machine's trouble, whatever was compiled; gcc's words for the kernel's out-of-memory killer.
+_MACHINERY = re.compile(
+    r".*(?:No space left on device|Killed signal terminated program|[Cc]annot allocate memory).*"
+)
+_KCONFIG_ERROR = re.compile(r"^\S*Kconfig\S*:\d+:.*", re.M)
 _OPTION = re.compile(r"^(?:# )?(CONFIG_\w+)(?:=(.*)| is not set)$")
 
 
@@ -93,15 +97,16 @@ class Builder:
         Raises DoesNotApply or DoesNotCompile for a finding on the series, InfraError otherwise.
         """
         # Of a tree that cannot change the image is known at once, whatever else is being built.
-        if not (self._tree.is_settled and self._is_there(series)):
+        if not (self._tree.is_settled and self._there(kernel, series)):
             with cache.locked(f"tree-{self._tree.name}"):
                 self._tree.sync(self._progress)
-                if not self._is_there(series):
+                if not self._there(kernel, series):
                     self._tree.apply(series or Series((), "stock"))
                     self._build(kernel, series, self._folder(series))
-        folder = self._folder(series)
-        facts = json.loads((folder / "image.json").read_text())
-        return Image(folder, kernel, **facts)
+        image = self._there(kernel, series)
+        if image is None:
+            raise InfraError(f"{self._folder(series)}: the image is gone again; run once more")
+        return image
 
     def try_files(self, series: Series, sources: Sequence[str]) -> str:
         """Compile C files of the tree with `series` on it.
@@ -119,7 +124,7 @@ class Builder:
             self._obj.mkdir(exist_ok=True)
             new = any("Kconfig" in name for patch in series.patches for name in patch.files)
             if new or not (self._obj / ".config").exists():
-                self._configure(series.source)
+                self._configure(series.source, series)
             there = [name for name in sources if (self._tree.src / name).exists()]
             wanted = [str(Path(name).with_suffix(".o")) for name in there]
             if (self._obj / "vmlinux.a").exists():
@@ -135,8 +140,8 @@ class Builder:
                 os.utime(self._obj / name, (0, 0))
         failed = self._make(objects, what)
         log = self._log.read_text(errors="replace")
-        if failed and _FULL in log:
-            raise InfraError(f"{what}: {first_error(log, self._tree.src)}\n{tail(self._log)}")
+        if failed and (trouble := _MACHINERY.search(log)):
+            raise InfraError(f"{what}: {trouble[0].strip()}\n{tail(self._log)}")
         if failed:
             return first_error(log, self._tree.src)
         warned = _WARNING.search(log)
@@ -145,14 +150,21 @@ class Builder:
     def _folder(self, series: Series | None) -> Path:
         return cache.root() / "images" / self.key(series)
 
-    def _is_there(self, series: Series | None) -> bool:
-        return (self._folder(series) / "image.json").is_file()
+    def _there(self, kernel: str, series: Series | None) -> Image | None:
+        """Return the image that the cache holds, whole, or None."""
+        folder = self._folder(series)
+        try:
+            image = Image(folder, kernel, **json.loads((folder / "image.json").read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+        parts = (image.bzimage, image.vmlinux, image.config)
+        return image if all(part.is_file() for part in parts) else None
 
     def _build(self, kernel: str, series: Series | None, folder: Path) -> None:
         began = time.monotonic()
         with cache.disk_errors(f"building {kernel}"):
             self._obj.mkdir(exist_ok=True)
-            self._configure(kernel)
+            self._configure(kernel, series)
             failed = self._make(["bzImage"], f"building {kernel}", self._objects(kernel))
             if failed:
                 self._explain(kernel, series)
@@ -179,23 +191,42 @@ class Builder:
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
 
-    def _configure(self, kernel: str) -> None:
-        """Make .config of the fragments; name the options that fell out, and stop."""
+    def _configure(self, kernel: str, series: Series | None) -> None:
+        """Make .config of the fragments; name the options that fell out, and stop.
+
+        Stock goes first: what fails or falls out after that is the series' doing.
+        """
         config = self._obj / ".config"
-        if not config.exists():
-            self._progress.step(f"configuring {kernel}")
-            if self._make(["tinyconfig"], f"configuring {kernel}"):
-                raise InfraError(f"make tinyconfig failed:\n{tail(self._log)}")
-            config.write_text(config.read_text() + self._config)
-        if self._make(["olddefconfig"], f"configuring {kernel}"):
-            raise InfraError(f"make olddefconfig failed:\n{tail(self._log)}")
-        lost = fallen_out(self._config, config.read_text())
-        if lost:
-            config.unlink()  # the next run starts from the fragments again
-            raise UsageProblem(
-                "these options of the config fragments fell out (a dependency is missing, or this"
-                " tree has no such option):\n" + "\n".join(f"    {line}" for line in lost)
-            )
+        try:
+            if not config.exists():
+                self._progress.step(f"configuring {kernel}")
+                self._configured("tinyconfig", kernel, series)
+                config.write_text(config.read_text() + self._config)
+            self._configured("olddefconfig", kernel, series)
+            lost = "\n".join(f"    {line}" for line in fallen_out(self._config, config.read_text()))
+            if lost and series:
+                raise DoesNotCompile(
+                    f"with the series, options of the config fragments fall out:\n{lost}"
+                )
+            if lost:
+                raise UsageProblem(
+                    "these options of the config fragments fell out (a dependency is missing, or"
+                    f" this tree has no such option):\n{lost}"
+                )
+        except BaseException:
+            config.unlink(missing_ok=True)  # the next run starts from the fragments again
+            raise
+
+    def _configured(self, target: str, kernel: str, series: Series | None) -> None:
+        if not self._make([target], f"configuring {kernel}"):
+            return
+        log = self._log.read_text(errors="replace")
+        said = f"make {target} of the {kernel} kernel fails"
+        if series is None or _MACHINERY.search(log):
+            raise InfraError(f"{said}:\n{tail(self._log)}")
+        error = _KCONFIG_ERROR.search(log)
+        first = error[0] if error else first_error(log, self._tree.src)
+        raise DoesNotCompile(f"{said}: {first}\n{tail(self._log)}")
 
     def _objects(self, kernel: str) -> int:
         """Ask make how many objects a first build has; a later one has few, and asks nothing."""
@@ -243,10 +274,13 @@ class Builder:
         kept = cache.root() / f"failed-{kernel}.log"
         shutil.copyfile(self._log, kept)
         error = first_error(text, self._tree.src)
-        if series is None or _FULL in text:
+        if trouble := _MACHINERY.search(text):
+            raise InfraError(f"building {kernel} failed: {trouble[0].strip()}\n{tail(kept)}")
+        if series is None:
             raise InfraError(f"the {kernel} kernel does not compile: {error}\n{tail(kept)}")
         failed = _FAILED_OBJECT.search(text)
-        blamed = self._blame(series, failed[1]) if failed else None
+        # What fails only when it is linked, or in a Makefile, has no object to try.
+        blamed = self._blame(series, failed[1] if failed else "vmlinux")
         if blamed is None:
             patch, by = None, "no single patch could be blamed"
         else:
@@ -302,7 +336,8 @@ def first_error(log: str, src: Path) -> str:
         if _ERROR.match(line) or _OTHER_ERROR.search(line):
             return _relative(line, src)
     kept = [line for line in log.splitlines() if "***" in line]
-    return (kept or log.splitlines() or ["make said nothing"])[-1].strip()
+    # The first: make says at each level that the one below failed.
+    return (kept[:1] or log.splitlines()[-1:] or ["make said nothing"])[0].strip()
 
 
 @once

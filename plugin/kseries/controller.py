@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from .halves import ATTRIBUTE, FAILURE, LAST_WORDS, from_report
 from .lane import Lane, qemu_version
 from .progress import OnTerminal
 from .realtime import floor_key
-from .report import REPORTS, terminal
+from .report import REPORTS, data, terminal
 from .session import KernelSession
 from .thresholds import lane_of
 from .throughput import EXACT, WALL
@@ -40,6 +41,7 @@ class Controller:
         # What a calibration found, by the file that keeps it.
         self._floors: dict[Path, list[calibrate.Floor]] = {}
         self._files: list[str] = []
+        self._unwritten = ""
         self._began = time.monotonic()
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -49,8 +51,24 @@ class Controller:
             self._session.progress = OnTerminal(reporter)
         if session.config.option.collectonly:
             return
-        shutil.rmtree(self._session.settings.report / "logs", ignore_errors=True)
-        self._done(self._session.check)
+        if self._done(self._session.check):
+            self._done(self._check_report)
+
+    def _check_report(self) -> None:
+        """Say before anything long where no report could be written. Nothing is made yet."""
+        folder = self._session.settings.report
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        try:
+            with tempfile.TemporaryFile(dir=there):
+                pass
+        except OSError as error:
+            raise UsageProblem(f"--kernel-report={folder}: cannot be written: {error}") from error
+
+    def _forget_last(self) -> None:
+        """Take the last run's verdict away: if this one comes to none, there is none."""
+        folder = self._session.settings.report
+        shutil.rmtree(folder / "logs", ignore_errors=True)
+        (folder / data.FILE).unlink(missing_ok=True)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
@@ -66,7 +84,7 @@ class Controller:
             return None
         if distributed and self._session.settings.calibrate:
             raise pytest.UsageError("--kernel-calibrate has the machine to itself: without -n")
-        if not self._done(self._session.prepare):
+        if not self._done(self._forget_last) or not self._done(self._session.prepare):
             return True
         measured = {
             case_of(item.nodeid): item
@@ -121,8 +139,11 @@ class Controller:
         verdict = self._make_verdict(interrupted)
         self._verdict = verdict
         folder = self._session.settings.report
-        self._files = [name for write in REPORTS for name in write(verdict, folder)]
-        if not verdict.good and not interrupted:
+        try:
+            self._files = [name for write in REPORTS for name in write(verdict, folder)]
+        except OSError as error:
+            self._unwritten = f"the report in {folder} is not whole: {error}"
+        if not interrupted and (self._unwritten or not verdict.good):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -135,6 +156,8 @@ class Controller:
             terminal.print_summary(
                 self._verdict, terminalreporter, folder, self._files, verbose=verbose
             )
+            if self._unwritten:
+                terminalreporter.write_line(self._unwritten, red=True)
 
     def _check_floors(self, measured: Mapping[str, pytest.Item]) -> None:
         state = self._session
@@ -175,7 +198,7 @@ class Controller:
             step()
         except UsageProblem as error:
             raise pytest.UsageError(str(error)) from error
-        except KseriesError as error:
+        except (KseriesError, OSError) as error:
             kind = type(error).__name__ if isinstance(error, SeriesFinding) else "infra"
             self._findings.append(Finding(kind, str(error), getattr(error, "patch", None)))
             return False

@@ -60,11 +60,15 @@ class GuestTestFailed(AssertionError):
     """
 
 
+def read_log(path: Path) -> str:
+    """Return a log's text, or a word on why it cannot be read."""
+    try:
+        return path.read_text(errors="replace").rstrip()
+    except OSError as error:
+        return f"(log not readable: {error})"
+
+
 def tail(path: Path, lines: int = 15) -> str:
     """Return the last `lines` lines of a log, indented, or a word that it is empty."""
-    try:
-        text = path.read_text(errors="replace").rstrip()
-    except OSError as error:
-        return f"    (log not readable: {error})"
-    kept = text.splitlines()[-lines:]
+    kept = read_log(path).splitlines()[-lines:]
     return "\n".join(f"    {line}" for line in kept) or "    (the log is empty)"

@@ -7,7 +7,6 @@ that knows what a kernel in trouble says. Every wait watches the process and has
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import re
 import selectors
@@ -24,7 +23,7 @@ import pexpect
 
 from . import console, initramfs, insns, launch, needs
 from .build import Image
-from .errors import GuestCrashed, InfraError, UsageProblem, tail
+from .errors import GuestCrashed, InfraError, UsageProblem, read_log, tail
 from .lane import Lane
 
 # What a guest has unless told otherwise, and what base.config allows.
@@ -41,6 +40,11 @@ _LAST_WORDS_S = 1.0
 # How long virtme-ng may take to clean up after its QEMU, in wall seconds.
 _VNG_END_S = 5.0
 _BATCH_LINE = re.compile(r"@kseries (.*)")
+# QEMU's own words for what it ends at (its error_report()), and the agent's for a missing port.
+# virtme-ng may end with 0 all the same, as after a guest that reset.
+_NOT_THE_GUEST = re.compile(
+    r"^(?:qemu-system-\w+: (?!.*(?:warning|info): ).+|kseries: no port .*)", re.M
+)
 # What the agent itself does instead of a program, and the guest seconds it may take.
 _FIND_LEAKS = "@leaks"
 _FIND_LEAKS_S = 300
@@ -91,8 +95,6 @@ class Guest:
         self._cpus = CPUS if lane is Lane.EXACT else cpus
         self.lane = lane
         self.console_log = folder / f"console-{label}.log"
-        # What is read may end between \r and \n.
-        self._newlines = io.IncrementalNewlineDecoder(None, translate=True)
         self.scanner = console.Scanner()
         self.alive = False
         self.needs = needs.of_config(image.config.read_text())
@@ -132,7 +134,8 @@ class Guest:
         self._runs += 1
         name = str(self._runs)
         deadline_ms *= self.needs.patience
-        self._port.sendall(f"run {name} {deadline_ms} {' '.join(argv)}\n".encode())
+        with contextlib.suppress(OSError):  # QEMU died since the last program: _wait() says so
+            self._port.sendall(f"run {name} {deadline_ms} {' '.join(argv)}\n".encode())
         return self._collect(name, argv)
 
     def start_batch(self, plan: Mapping[str, Sequence[Sequence[str]]]) -> None:
@@ -341,7 +344,7 @@ class Guest:
 
     def _log(self, text: str) -> None:
         with self.console_log.open("a") as log:
-            log.write(self._newlines.decode(text))
+            log.write(text.replace("\r", ""))  # one from the kernel, one from the terminal
         self.scanner.feed(text)
 
     def _read_port(self) -> None:
@@ -383,12 +386,15 @@ class Guest:
         assert self._child is not None
         self._child.wait()
         status, by = self._child.exitstatus, self._child.signalstatus
-        if status == 0:
+        logs = (self._qemu_log, self.console_log)
+        trouble = [m[0] for log in logs if (m := _NOT_THE_GUEST.search(read_log(log)))]
+        if status == 0 and not trouble:
             raise self._crash("reset", f"the guest reset or powered off by itself while {doing}")
         self.close()
+        how = f"killed by signal {by}" if by else f"exit status {status}"
         raise InfraError(
-            f"QEMU or virtme-ng ended while {doing}"
-            f" ({f'killed by signal {by}' if by else f'exit status {status}'}):\n"
+            f"{self.image.kernel} kernel: QEMU or virtme-ng ended while {doing} ({how}):"
+            f" {'; '.join(trouble) or 'it said no word of it'}\n"
             f"{tail(self._qemu_log)}\n    whole log: {self._qemu_log}"
         )
 

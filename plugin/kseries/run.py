@@ -71,7 +71,7 @@ class Run:
         if not self.counted:
             return []
         return [
-            {name: count / _sample(report.figures, "delivered") for name, count in counted.items()}
+            {name: count / _delivered(report.figures) for name, count in counted.items()}
             for report, counted in zip(self.reports, self.counted, strict=True)
         ]
 
@@ -90,6 +90,12 @@ class Run:
         """Fail for what the test itself found in the figures."""
         self.checked = True
         raise GuestTestFailed(f"{self.kernel}: {message}\n    program: {self.command}")
+
+
+def _delivered(figures: dict[str, int]) -> int:
+    if not figures.get("delivered"):
+        raise InfraError(f"the program delivered nothing, by its figures: {figures}")
+    return figures["delivered"]
 
 
 def _sample(figures: dict[str, int], metric: str) -> float:
@@ -171,7 +177,9 @@ def judged(session: KernelSession, guest: Guest, rans: Sequence[Ran]) -> Run:
     for ran, report in zip(rans, reports, strict=True):
         if ran.wakes is not None:
             report.figures.setdefault("wakes", ran.wakes)
+    # What ended a guest counts, whatever ended stock's before.
     new = session.counting(kernel, run.splats)
+    new = new or [ran.splats[-1] for ran in rans if ran.ended is None and ran.splats]
     if new:
         log = session.decoded(guest)
         run.console_log = str(log)

@@ -6,6 +6,7 @@ import email
 import email.policy
 import hashlib
 import mailbox
+import os
 import re
 import subprocess
 from collections.abc import Iterable
@@ -38,6 +39,7 @@ class Patch:
             for name in (patched.source_file, patched.target_file):
                 if name != "/dev/null":
                     # Without its first folder, whatever that is called, as git apply has it.
+                    name = _unquoted(name)
                     found[name.partition("/")[2] or name] = None
         return tuple(found)
 
@@ -65,6 +67,13 @@ class Series:
     def prefix(self, count: int) -> Series:
         """Return the first `count` patches as a series."""
         return Series(self.patches[:count], f"{self.source} (first {count})")
+
+
+def _unquoted(name: str) -> str:
+    """Undo git's quoting of a name with bytes that are no ASCII (core.quotePath)."""
+    if len(name) < 2 or (name[0], name[-1]) != ('"', '"'):
+        return name
+    return os.fsdecode(name[1:-1].encode().decode("unicode_escape").encode("latin-1"))
 
 
 def _bytes(text: str) -> bytes:
@@ -167,6 +176,6 @@ def _from_range(spec: str, tree: Path) -> list[Patch]:
             raise UsageProblem(f"--kernel-series={spec}: git in {tree} says: {done.stderr.strip()}")
         return done.stdout
 
-    commits = git("rev-list", "--reverse", "--no-merges", spec).split()
+    commits = git("rev-list", "--reverse", "--no-merges", "--end-of-options", spec).split()
     texts = [git("format-patch", "-1", "--stdout", "--no-signature", c) for c in commits]
     return [_patch(c[:12], text) for c, text in zip(commits, texts, strict=True)]

@@ -167,8 +167,7 @@ def patched_files(root: Path, series: Series) -> dict[str, Content | None]:
     with tempfile.TemporaryDirectory(prefix="kseries-apply-") as folder:
         scratch = Path(folder)
         for name in touched:
-            content = _content(root / name)
-            if content and not _in_the_way(root, name, set()):
+            if not _in_the_way(root, name, set()) and (content := _content(root / name)):
                 _set(scratch, name, content)
         for number, patch in enumerate(series.patches, 1):
             position = f"patch {number}/{len(series.patches)} of {series.source}"
@@ -184,6 +183,8 @@ def _in_the_way(root: Path, name: str, touched: set[str]) -> str | None:
 
     git apply sees only what is touched.
     """
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        return f"{name} is outside of the tree"
     for above in list(Path(name).parents)[-2::-1]:
         path = root / above
         if (path.is_symlink() or path.is_file()) and str(above) not in touched:

@@ -8,11 +8,10 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .baseline import Against
+from .baseline import SCHEMA_VERSION, Against
 from .rows import Rows
 from .throughput import Comparison
 
-SCHEMA_VERSION = 1
 STOCK, PATCHED = "stock", "patched"
 KERNELS = (STOCK, PATCHED)
 

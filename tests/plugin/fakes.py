@@ -163,9 +163,10 @@ class Replay:
     """Stands in for a Guest: each program's output and end come from DATA, none from a kernel.
 
     A program is called by its recording: "wake" replays ktap/wake.KERNEL.txt, "wake.stock" the one
-    of stock on both kernels, "oops" ends the guest with console/oops.log; "wake|oops" is one for
-    stock and another for patched. `changes` are figures to print otherwise, by kernel and name; a
-    figure "dead" is a kernel that does not boot, "leaks" one that says so at its end.
+    of stock on both kernels, "oops" ends the guest with console/oops.log, "reset" without a word;
+    "wake|oops" is one for stock and another for patched. `changes` are figures to print otherwise,
+    by kernel and name; a figure "dead" is a kernel that does not boot, "leaks" one that says so at
+    its end.
     """
 
     image: Image
@@ -198,6 +199,9 @@ class Replay:
         kernel = self.image.kernel
         names = argv[0].split("|")
         name = names[KERNELS.index(kernel) % len(names)]
+        if name == "reset":  # as in a Guest, of which nothing was left
+            self.alive = False
+            return Ran(tuple(argv), [], None, [console.Splat("reset", f"{kernel} kernel: reset")])
         if name == "timeout":
             return Ran(tuple(argv), [], Ended("timeout", 0, deadline_ms))
         log = DATA / "console" / f"{name}.log"

@@ -236,6 +236,28 @@ def test_an_image_that_was_deleted_is_built_again(root: Path, own_cache: Path) -
 
 
 @pytest.mark.usefixtures("made")
+@pytest.mark.parametrize(("name", "text"), [("image.json", "{"), ("bzImage", None)])
+def test_an_image_that_is_damaged_is_built_again(
+    root: Path, own_cache: Path, name: str, text: str | None
+) -> None:
+    stock = _built(root, "stock", None)
+    (stock.folder / name).unlink()
+    if text:
+        (stock.folder / name).write_text(text)
+    assert _built(root, "stock", None).bzimage.is_file()
+    assert _targets(own_cache).count("bzImage") == 2
+
+
+@pytest.mark.usefixtures("made")
+def test_options_that_fall_out_with_the_series_are_its_doing(
+    root: Path, series: Series, tmp_path: Path
+) -> None:
+    fragment = _fragment(tmp_path / "a.config", "CONFIG_TUN=y\nCONFIG_GONE=y\n")
+    with pytest.raises(DoesNotCompile, match=r"^with the series, .*\n    CONFIG_GONE=y"):
+        _built(root, "patched", series, fragment)
+
+
+@pytest.mark.usefixtures("made")
 @pytest.mark.parametrize("ours", [True, False])
 def test_only_a_users_tree_is_looked_at_again(
     root: Path, ours: bool, monkeypatch: pytest.MonkeyPatch

@@ -379,7 +379,8 @@ KEY = {"qemu": "7", "compiler": "gcc"}
 
 
 def _baseline(folder: Path, **patched: object) -> baseline.Baseline:
-    data = {"measured_with": KEY, "cases": [{"name": "case", "patched": patched}]}
+    cases = [{"name": "case", "patched": patched}]
+    data = {"schema_version": 1, "measured_with": KEY, "cases": cases}
     path = folder / "verdict.json"
     path.write_text(json.dumps(data))
     return baseline.load(path)
@@ -415,7 +416,14 @@ def test_a_baseline_of_other_tools_is_refused(tmp_path: Path) -> None:
         earlier.must_fit(KEY | {"qemu": "8"})
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"cases": []}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", '{"schema_version": 1, "cases": []}'),
+        '{"schema_version": 1, "cases": [], "measured_with": null}',
+        '{"schema_version": 2, "cases": [], "measured_with": {}}',
+    ],
+)
 def test_no_baseline(tmp_path: Path, text: str) -> None:
     (tmp_path / "verdict.json").write_text(text)
     with pytest.raises(UsageProblem, match=r"--kernel-baseline=.*no verdict\.json"):

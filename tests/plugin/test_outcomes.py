@@ -231,6 +231,34 @@ def test_a_hang_never_satisfies_a_fixes_case(project: Project) -> None:
     assert "did not end after 60.0 guest seconds" in (project.report / "verdict.json").read_text()
 
 
+def test_a_reset_on_patched_is_broken_whatever_reset_stock(project: Project) -> None:
+    project.tests(
+        HEAD
+        + KEEPS.format("reset|wake.patched", "a", CHECK)
+        + KEEPS.format("wake.patched|reset", "b", CHECK)
+    )
+    project.run()
+    assert project.words() == {"test_a": "stock-fails", "test_b": "broken"}
+
+
+@pytest.mark.parametrize("figure", ["nothing", "instructions_per_packet"])
+def test_a_measurement_without_its_figure(project: Project, figure: str) -> None:
+    project.tests(
+        COST.replace('"cost"', f'"{figure}"').format("wake.patched")
+        + KEEPS.format("wake.patched", "x", CHECK)
+    )
+    result = project.run()
+    assert result.ret == 1
+    assert project.words() == {"test_cost": "infra", "test_x": "kept"}
+    result.stdout.fnmatch_lines([f"infra: test_cost: the program printed no figure for {figure}*"])
+
+
+def test_the_line_of_a_bad_case_is_of_its_bad_half(project: Project) -> None:
+    project.tests(HEAD + KEEPS.format("timeout|oops", "x", CHECK))
+    result = project.run()
+    result.stdout.fnmatch_lines(["stock-fails: test_x: stock kernel: timeout|oops did not end*"])
+
+
 def test_a_crash_on_patched_is_broken(project: Project) -> None:
     project.tests(HEAD + FIXES.format("wake.stock|oops", "x", CHECK))
     result = project.run()

@@ -376,6 +376,8 @@ def _deletion(name: str) -> str:
     ("name", "said"),
     [
         ("drivers/net", "drivers/net is a folder in this tree"),
+        ("../new.c", "../new.c is outside of the tree"),
+        ("/new.c", "/new.c is outside of the tree"),
         ("Makefile/new.c", "Makefile/new.c: Makefile is no folder in this tree"),
         ("net/new.c", "net/new.c: net is no folder in this tree"),
     ],
@@ -443,3 +445,8 @@ def test_the_folders_of_a_patch_may_have_any_name(root: Path, tmp_path: Path) ->
     patch = "\n".join(line for line in patch.split("\n") if not line.startswith("diff --git"))
     assert "linux.orig/" in patch
     assert list(patched_files(root, _one(tmp_path, patch))) == ["drivers/net/ring.c"]
+
+
+def test_a_name_that_git_quotes(root: Path, tmp_path: Path) -> None:
+    patch = _new_file("drivers/net/NAME").replace("b/drivers/net/NAME", '"b/net/\\303\\274.c"')
+    assert list(patched_files(root, _one(tmp_path, patch))) == ["net/\u00fc.c"]

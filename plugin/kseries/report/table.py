@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..verdict import Case, Half, Verdict, Word
+from ..verdict import Case, Half, Outcome, Verdict, Word
 
 # Leaves 44 of a mail's 72 columns for the counts.
 _LONGEST_NAME = 26
@@ -83,7 +83,12 @@ def first_line(case: Case) -> str:
     """Say in one line what is wrong with a bad case."""
     if case.word is Word.INCOMPLETE and case.comparison is None:
         return "its other half did not run in this session"
-    for half in (case.patched, case.stock):
+    told = [case.patched, case.stock]
+    if case.word is Word.STOCK_FAILS:
+        told.reverse()
+    if case.word is Word.INFRA:  # the other half may be as it must be
+        told.sort(key=lambda half: half is None or half.outcome is not Outcome.INFRA)
+    for half in told:
         if half and half.message:
             return half.message.splitlines()[0]
     if case.word is Word.UNPROVEN:
