@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import tomlfile
+from . import console, tomlfile
 from .console import Splat
 from .errors import UsageProblem
 
@@ -55,6 +55,9 @@ def _entry(path: Path, number: int, table: dict[str, object]) -> Allowed:
         for name, kind in wanted.items()
         if not isinstance(table.get(name), kind) or not table[name]
     ] + sorted(table.keys() - wanted.keys())
+    # A date with a time is a date to Python, and cannot be compared with one.
+    wrong += ["expires"] if isinstance(table.get("expires"), datetime.datetime) else []
+    wrong += ["kind"] if not wrong and table["kind"] not in console.KINDS else []
     if wrong:
         raise UsageProblem(
             f"{path}: entry {number} wants a kind, functions (a list), a reason and expires (a"

@@ -41,7 +41,7 @@ _MACHINERY = re.compile(
     r".*(?:No space left on device|Killed signal terminated program|[Cc]annot allocate memory).*"
 )
 _KCONFIG_ERROR = re.compile(r"^\S*Kconfig\S*:\d+:.*", re.M)
-_OPTION = re.compile(r"^(?:# )?(CONFIG_\w+)(?:=(.*)| is not set)$")
+_OPTION = re.compile(r"^(?:# (?P<off>CONFIG_\w+) is not set|(?P<on>CONFIG_\w+)=(?P<value>.*))$")
 
 
 @dataclass(frozen=True)
@@ -314,16 +314,21 @@ def fallen_out(wanted: str, got: str) -> list[str]:
 
     The last line on an option wins, as in the kernel's merge_config.sh.
     """
-    wish = {m[1]: m[2] for line in wanted.splitlines() if (m := _OPTION.match(line.strip()))}
-    real = {m[1]: m[2] for line in got.splitlines() if (m := _OPTION.match(line.strip()))}
+    real = _options(got)
     lost = []
-    for option, value in wish.items():
+    for option, value in _options(wanted).items():
         off = value in (None, "n")
         if off and real.get(option) is not None:
             lost.append(f"{option} is not set (it is {real[option]})")
         if not off and real.get(option) != value:
             lost.append(f"{option}={value} (it is {real.get(option) or 'not set'})")
     return lost
+
+
+def _options(text: str) -> dict[str, str | None]:
+    """Read a .config or a fragment; None is an option that is not set."""
+    found = (_OPTION.match(line.strip()) for line in text.splitlines())
+    return {m["on"] or m["off"]: m["value"] for m in found if m}
 
 
 def _relative(line: str, src: Path) -> str:
@@ -407,7 +412,17 @@ def _compiler_choice() -> tuple[str, ...]:
 def _read_fragment(path: Path) -> str:
     if not path.is_file():
         raise UsageProblem(f"--kernel-config={path}: no such config fragment")
-    return "\n" + path.read_text()
+    try:
+        text = path.read_text()
+    except (OSError, ValueError) as error:
+        raise UsageProblem(f"--kernel-config={path}: not to be read: {error}") from error
+    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
+        if line and not line.startswith("#") and not _OPTION.match(line):
+            raise UsageProblem(
+                f"--kernel-config={path}: line {number} is no option: {line!r}; it takes"
+                " CONFIG_NAME=value, or # CONFIG_NAME is not set"
+            )
+    return "\n" + text
 
 
 def _digest(*parts: str) -> str:

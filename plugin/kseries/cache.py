@@ -48,14 +48,22 @@ def locked(name: str, timeout_s: float = 3600) -> Iterator[None]:
     Raises InfraError after `timeout_s`: then somebody has been building for an hour.
     """
     folder = root() / "locks"
-    folder.mkdir(exist_ok=True)
+    lock = FileLock(folder / f"{name}.lock", timeout=timeout_s)
     try:
-        with FileLock(folder / f"{name}.lock", timeout=timeout_s):
-            yield
+        folder.mkdir(exist_ok=True)
+        lock.acquire()
     except Timeout as error:
         raise InfraError(
             f"waited {timeout_s:.0f} s for {folder / name}.lock: another run holds it"
         ) from error
+    except OSError as error:
+        raise InfraError(
+            f"the cache folder {root()} cannot be written: {error}; KSERIES_CACHE names another"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

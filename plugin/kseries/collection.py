@@ -194,7 +194,13 @@ class Collection:
             if not is_half(item) or kernel_of(item.nodeid) != STOCK:
                 continue
             kind, reason = kind_of(item)
-            marks.program(item)  # a mark that says nothing is found before anything is built
+            # What the marks get wrong is found before anything is built.
+            if marks.program(item):
+                commands_of(item)
+            if kind is Kind.SAME and not marks.figures(item):
+                raise pytest.UsageError(
+                    f'{item.nodeid}: kernel_case("same", figures=(...)) names no figure'
+                )
             if kind is Kind.FIXES:
                 item.add_marker(
                     pytest.mark.xfail(

@@ -49,6 +49,8 @@ _KINDS: tuple[tuple[str, str], ...] = (
     ("warning", r"WARNING: (?:CPU: \d+ PID: \d+ at |\S+:\d+ at )"),
 )
 _SPLATS = tuple((kind, re.compile(pattern)) for kind, pattern in _KINDS)
+# All that a splat may be called.
+KINDS = frozenset(kind for kind, _ in _KINDS)
 _TIME = re.compile(r"^(?:<\d+>)?\[ *\d+\.\d+\](?:\[[TC ]*\d+\])? ?")
 _FUNCTION = re.compile(r"(?:RIP: \d+:|^ *(?:\? )?)([A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x[0-9a-f]+")
 _END = re.compile(r"---\[ end (?:trace|Kernel panic)")

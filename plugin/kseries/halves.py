@@ -75,6 +75,8 @@ class Halves:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Attach the half to the report of the phase that decided it."""
         report = yield
+        if report.failed and call.excinfo and call.excinfo.errisinstance(KseriesError):
+            report.longrepr = str(call.excinfo.value)  # for people, without our own source
         if not is_half(item):
             if report.failed and call.excinfo and needs_tree(item):
                 setattr(report, FAILURE, _failure(item, call.excinfo))
@@ -151,15 +153,9 @@ AGAINST: pytest.StashKey[Against | None] = pytest.StashKey()
 
 
 def _must_be_same(item: pytest.Item, stock: Run, patched: Run) -> None:
-    said = marks.case(item)
-    names = said.figures if said else ()
-    if not names:
-        raise pytest.UsageError(
-            f'{item.nodeid}: kernel_case("same", figures=(...)) names no figure'
-        )
     differing = [
         f"{name}: stock {stock.figures.get(name)}, patched {patched.figures.get(name)}"
-        for name in names
+        for name in marks.figures(item)
         if name not in stock.figures or stock.figures[name] != patched.figures.get(name)
     ]
     if differing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import hashlib
 import json
@@ -93,7 +94,7 @@ def _remembered(probe: Callable[[], str | None]) -> str | None:
     key = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
     kept = cache.root() / f"kvm-probe-{key}.json"
     with cache.locked("kvm-probe"):
-        if kept.is_file():
+        with contextlib.suppress(OSError, ValueError):  # not there, or damaged: found out anew
             known: str | None = json.loads(kept.read_text())
             return known
         trouble = probe()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -57,6 +58,8 @@ def kernel_program(
     words = tuple(word for part in name_and_args for word in str(part).split())
     if not words:
         raise TypeError("it names no program")
+    if not 0 < float(deadline_s) < math.inf:
+        raise ValueError(f"deadline_s={deadline_s}: a number of seconds above 0")
     return Program(words, float(deadline_s), tuple(variations) or ("",))
 
 
@@ -77,6 +80,12 @@ def throughput(
 def case(item: pytest.Item) -> Case | None:
     """Return what the test's `kernel_case` says, None without one. Raises UsageError."""
     return _said(item, kernel_case)
+
+
+def figures(item: pytest.Item) -> tuple[str, ...]:
+    """Return the figures that a test of the kind "same" compares. Raises UsageError."""
+    said = case(item)
+    return said.figures if said else ()
 
 
 def program(item: pytest.Item) -> Program | None:

@@ -77,6 +77,7 @@ class Run:
 
     def check(self) -> None:
         """Raise GuestCrashed or GuestTestFailed unless every result is "ok"."""
+        __tracebackhide__ = True
         self.checked = True
         if self.crash is not None:
             raise self.crash
@@ -88,6 +89,7 @@ class Run:
 
     def fail(self, message: str) -> None:
         """Fail for what the test itself found in the figures."""
+        __tracebackhide__ = True
         self.checked = True
         raise GuestTestFailed(f"{self.kernel}: {message}\n    program: {self.command}")
 

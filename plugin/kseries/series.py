@@ -124,13 +124,19 @@ def _patch(name: str, text: str) -> Patch:
 def _from_folder(folder: Path) -> list[Patch]:
     order = folder / "series"
     if order.is_file():
-        lines = (line.split("#")[0].strip() for line in order.read_text().splitlines())
+        lines = (
+            line.split("#")[0].strip() for line in order.read_text(errors="replace").splitlines()
+        )
         names = [line.split()[0] for line in lines if line]
         missing = [name for name in names if not (folder / name).is_file()]
         if missing:
             raise UsageProblem(f"{order} names {missing[0]}, which is not in {folder}")
     else:
-        names = sorted(p.name for p in folder.iterdir() if p.suffix in (".patch", ".diff"))
+        names = sorted(
+            path.name
+            for path in folder.iterdir()
+            if path.suffix in (".patch", ".diff") and path.is_file()
+        )
     return [_patch(name, (folder / name).read_text(errors="surrogateescape")) for name in names]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -68,7 +69,9 @@ def _limit(given: Mapping[str, Any]) -> tuple[float, str] | None:
     Above 0, and a decrease below 1: then there is nothing left.
     """
     limits = [(given[name], worse) for name, worse in _LIMITS.items() if name in given]
-    if len(limits) != 1 or not isinstance(limits[0][0], int | float) or limits[0][0] <= 0:
+    if len(limits) != 1 or type(limits[0][0]) not in (int, float):  # True is an int as well
+        return None
+    if not 0 < limits[0][0] < math.inf:
         return None
     limit, worse = limits[0]
     return None if worse == LESS and limit >= 1 else (float(limit), worse)

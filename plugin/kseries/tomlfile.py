@@ -21,6 +21,6 @@ def tables(path: Path, name: str) -> list[dict[str, Any]]:
     """Read a file that holds [[name]] tables. Raises UsageProblem where it holds anything else."""
     data = read(path)
     found = data.pop(name, [])
-    if data or not isinstance(found, list):
+    if data or not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
         raise UsageProblem(f"{path}: holds [[{name}]] tables and nothing else")
     return found

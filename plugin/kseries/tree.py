@@ -82,7 +82,7 @@ class Tree:
         """
         wanted = patched_files(self.source.root, series)
         with cache.disk_errors(f"writing {self.src}"):
-            before = json.loads(self._overlay.read_text()) if self._overlay.exists() else []
+            before = self._overlaid()
             names = sorted({*before, *wanted})
             # Written first: a run cut off below must still find what to put back.
             cache.replace(self._overlay, json.dumps(names).encode())
@@ -94,6 +94,18 @@ class Tree:
             for name in sorted(names, key=lambda name: contents[name] is not None):
                 _set(self.src, name, contents[name])
             cache.replace(self._overlay, json.dumps(sorted(wanted)).encode())
+
+    def _overlaid(self) -> list[str]:
+        """Name the files that are not as in the source, or were not when a run was cut off."""
+        if not self._overlay.exists():
+            return []
+        try:
+            names: list[str] = json.loads(self._overlay.read_text())
+        except ValueError as error:
+            raise InfraError(
+                f"{self._overlay} is damaged ({error}): delete {self.home}, it is made again"
+            ) from error
+        return names
 
     def _link(self, progress: Progress) -> None:
         if self.src.is_dir():
@@ -114,7 +126,7 @@ class Tree:
             old = {k: Stamp(*v) for k, v in json.loads(manifest.read_text()).items()}
         except (OSError, ValueError, TypeError):
             old = {}
-        overlaid = set(json.loads(self._overlay.read_text()) if self._overlay.exists() else [])
+        overlaid = set(self._overlaid())
         new: dict[str, Stamp] = {}
         names = _source_files(self.source.root)
         for name in old.keys() - set(names):

@@ -47,6 +47,8 @@ def test_no_entry(tmp_path: Path) -> None:
         ('reason = "known"', "", "reason"),
         ("expires = 2999-01-01", "", "expires"),
         ("expires = 2999-01-01", 'expires = "2999-01-01"', "expires"),
+        ("expires = 2999-01-01", "expires = 2999-01-01T00:00:00", "expires"),
+        ('kind = "warning"', 'kind = "bogus"', "kind"),
         ('kind = "warning"', "", "kind"),
         ("functions", "function", "functions, function"),
     ],
@@ -56,7 +58,7 @@ def test_an_entry_that_is_not_whole(tmp_path: Path, given: str, instead: str, na
         _load(tmp_path, WARNING.replace(given, instead))
 
 
-@pytest.mark.parametrize("text", ["allow = 1", "[[allowed]]\n", "kind ="])
+@pytest.mark.parametrize("text", ["allow = 1", "allow = [1, 2]", "[[allowed]]\n", "kind ="])
 def test_a_file_of_something_else(tmp_path: Path, text: str) -> None:
     with pytest.raises(UsageProblem, match=r"known\.toml: "):
         _load(tmp_path, text)

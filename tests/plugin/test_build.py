@@ -136,6 +136,25 @@ def test_key_is_the_same_for_the_same(root: Path, series: Series, tmp_path: Path
     assert _builder(root, one).key(series) == _builder(root, two).key(series)
 
 
+@pytest.mark.usefixtures("tools")
+@pytest.mark.parametrize("line", ["KASAN=y", "CONFIG_X = y", "hello world"])
+def test_a_fragment_with_a_line_that_is_no_option(root: Path, tmp_path: Path, line: str) -> None:
+    fragment = _fragment(tmp_path / "a.config", f"# CONFIG_Y=y\n\nCONFIG_TUN=y\n{line}\n")
+    with pytest.raises(UsageProblem, match=r"a.config: line 4 is no option: "):
+        _builder(root, fragment)
+
+
+@pytest.mark.usefixtures("tools")
+def test_a_fragment_that_is_no_text(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.config").write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageProblem, match=r"a.config: not to be read"):
+        _builder(root, tmp_path / "a.config")
+
+
+def test_an_option_that_is_commented_out_is_not_wanted() -> None:
+    assert fallen_out("# CONFIG_Y=y\n", "") == []
+
+
 def test_a_fragment_that_is_not_there(root: Path, tmp_path: Path) -> None:
     with pytest.raises(
         UsageProblem, match=r"--kernel-config=.*/no\.config: no such config fragment"

@@ -42,6 +42,18 @@ def test_tcg_where_the_probe_does_not(device: Path) -> None:
     assert choose("auto", Probe("no answer")) == (Lane.TCG, "no KVM: no answer")
 
 
+def test_a_probe_is_remembered_and_asked_again_where_that_is_damaged(
+    device: Path, own_cache: Path
+) -> None:
+    probe = Probe("no answer")
+    assert choose("auto", probe) == choose("auto", probe) == (Lane.TCG, "no KVM: no answer")
+    assert probe.boots == 1
+    (kept,) = own_cache.glob("kvm-probe-*.json")
+    kept.write_text("{")
+    assert choose("auto", probe) == (Lane.TCG, "no KVM: no answer")
+    assert probe.boots == 2
+
+
 def test_tcg_without_a_device_asks_no_probe(device: Path) -> None:
     device.unlink()
     probe = Probe()

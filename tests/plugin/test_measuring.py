@@ -299,6 +299,8 @@ def test_an_entry_may_be_for_one_lane(tmp_path: Path) -> None:
         f'{ENTRY}case = "a"\nmax_increase = 0.1\nmax_decrease = 0.1\n',
         f'{ENTRY}case = "a"\nmax_decrease = 1.0\n',
         f"{ENTRY}max_increase = 0.1\n",
+        *(f'{ENTRY}case = "a"\nmax_increase = {bad}\n' for bad in ("nan", "inf", "true")),
+        "threshold = [1]\n",
         f'{ENTRY}case = "a"\nmax_increase = 0.1\nlimit = 1\n',
         f'{ENTRY}case = "a"\nmax_increase = 0.1\nlane = "wall"\n',
         '[[threshold]]\nreason = "b"\ncase = "a"\nmax_increase = 0.1\n',

@@ -196,8 +196,9 @@ def test_same_with_a_figure_that_nobody_prints(project: Project) -> None:
 def test_same_without_figures(project: Project) -> None:
     project.tests(SAME.format(""))
     result = project.run()
-    assert result.ret != 0
-    assert "names no figure" in result.stdout.str()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "names no figure" in result.stderr.str()
+    assert not project.report.exists()
 
 
 def test_changes(project: Project) -> None:
@@ -251,6 +252,17 @@ def test_a_measurement_without_its_figure(project: Project, figure: str) -> None
     assert result.ret == 1
     assert project.words() == {"test_cost": "infra", "test_x": "kept"}
     result.stdout.fnmatch_lines([f"infra: test_cost: the program printed no figure for {figure}*"])
+
+
+def test_a_message_comes_without_our_own_source(project: Project) -> None:
+    project.tests(
+        HEAD + KEEPS.format("cut-off.patched", "x", CHECK) + KEEPS.format("oops", "y", CHECK)
+    )
+    said = project.run().stdout.str()
+    assert "the program died" in said
+    assert "oops while running" in said
+    assert "kseries/run.py" not in said
+    assert "raise InfraError" not in said
 
 
 def test_the_line_of_a_bad_case_is_of_its_bad_half(project: Project) -> None:

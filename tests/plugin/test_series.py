@@ -200,3 +200,20 @@ def test_prefix(tmp_path: Path) -> None:
     assert _subjects(series.prefix(2)) == SUBJECTS[:2]
     assert series.prefix(3).key == series.key
     assert len({series.prefix(count).key for count in range(4)}) == 4
+
+
+def test_a_comment_that_is_not_utf8_and_a_folder_named_like_a_patch(tmp_path: Path) -> None:
+    folder = make_series(tmp_path / "p").parent / "p"
+    (folder / "0000.patch").mkdir()
+    count = len(load("p", base=tmp_path).patches)
+    names = sorted(path.name for path in folder.glob("*.patch") if path.is_file())
+    (folder / "series").write_bytes(b"# caf\xe9\n" + "\n".join(names).encode())
+    assert len(load("p", base=tmp_path).patches) == count
+
+
+def test_a_range_is_no_option_of_git(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path / "linux", in_git=True)
+    spec = f"--output={tmp_path}/made..HEAD"
+    with pytest.raises(UsageProblem, match="--kernel-series="):
+        load(spec, base=tmp_path, tree=tree)
+    assert not list(tmp_path.glob("made*"))

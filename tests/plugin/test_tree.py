@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from kseries import cache
-from kseries.errors import DoesNotApply, UsageProblem
+from kseries.errors import DoesNotApply, InfraError, UsageProblem
 from kseries.series import Series, load
 from kseries.source import Source, resolve
 from kseries.tree import Content, Tree, patched_files
@@ -450,3 +450,17 @@ def test_the_folders_of_a_patch_may_have_any_name(root: Path, tmp_path: Path) ->
 def test_a_name_that_git_quotes(root: Path, tmp_path: Path) -> None:
     patch = _new_file("drivers/net/NAME").replace("b/drivers/net/NAME", '"b/net/\\303\\274.c"')
     assert list(patched_files(root, _one(tmp_path, patch))) == ["net/\u00fc.c"]
+
+
+def test_a_damaged_overlay_is_said(root: Path, series: Series) -> None:
+    tree = _synced(root)
+    (tree.home / "overlay.json").write_text("[")
+    with pytest.raises(InfraError, match=r"overlay\.json is damaged .*: delete "):
+        tree.apply(series)
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KSERIES_CACHE", str(tmp_path))
+    (tmp_path / "locks").write_text("a file")
+    with pytest.raises(InfraError, match=r"cannot be written: .*KSERIES_CACHE"), cache.locked("x"):
+        pass

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .projects import CHECK, HEAD, RING, Project, errors, infra_free
+from .projects import CHECK, HEAD, KEEPS, RING, Project, errors, infra_free
 
 BAD_OPTIONS = {
     "lane": (["--kernel-lane=warp"], r".*--kernel-lane: invalid choice: 'warp'.*"),
@@ -129,6 +129,8 @@ BAD_MARKS = {
     'kernel_case("keeps", why="as it was")': "unexpected keyword argument 'why'",
     "kernel_program(deadline_s=5)": "it names no program",
     'kernel_program("wake", deadline_s="long")': "could not convert string to float: 'long'",
+    'kernel_program("wake", deadline_s=0)': "deadline_s=0: a number of seconds above 0",
+    'kernel_program("wake", deadline_s=float("inf"))': "deadline_s=inf: a number of seconds",
     'throughput("cost", 0.1)': "takes from 0 to 1 positional arguments but 2 were given",
     'throughput("cost", max_growth=0.1)': "unexpected keyword argument 'max_growth'",
 }
@@ -158,3 +160,45 @@ def test_a_mark_takes_its_arguments_as_a_function_does(project: Project, argumen
     assert project.run().ret == 0
     (case,) = project.verdict()["cases"]
     assert (case["kind"], case["reason"], case["verdict"]) == ("keeps", "as it was", "kept")
+
+
+def test_a_program_of_a_parameter_that_the_test_has_not(project: Project) -> None:
+    project.tests(HEAD + KEEPS.format("wake {nope}", "x", CHECK))
+    result = project.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "kernel_program wants {nope}, no parameter" in result.stderr.str()
+    assert not project.report.exists()
+
+
+@pytest.mark.parametrize("name", ["file", "file/below", "/proc/none/report"])
+def test_a_report_that_cannot_be_written(project: Project, name: str) -> None:
+    project.tests(RING)
+    (project.path / "file").write_text("mine")
+    result = project.run(f"--kernel-report={name}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (said,) = errors(result)
+    assert said.startswith("--kernel-report=")
+    assert "cannot be written" in said
+    assert (project.path / "file").read_text() == "mine"
+
+
+def test_a_report_that_is_not_whole(project: Project) -> None:
+    project.tests(RING)
+    (project.report / "junit.xml").mkdir(parents=True)
+    result = project.run()
+    infra_free(result)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["test_ring *", "the report in */report is not whole: *junit.xml*"])
+
+
+def test_a_run_that_comes_to_no_verdict_leaves_none(project: Project) -> None:
+    project.tests(RING)
+    project.run()
+    assert project.verdict()["good"]
+    conftest = (project.path / "conftest.py").read_text()
+    project.pytester.makeconftest(
+        conftest + "\ndef pytest_runtest_setup(item):\n    raise pytest.UsageError('no')\n"
+        "\n@pytest.hookimpl(tryfirst=True)\ndef pytest_runtest_protocol():\n    raise OSError\n"
+    )
+    assert project.run().ret == pytest.ExitCode.INTERNAL_ERROR
+    assert not (project.report / "verdict.json").exists()
