@@ -210,7 +210,8 @@ class Controller:
         source = session.source if "source" in vars(session) else None
         cases = assemble(from_report(data) for data in self._halves.values())
         earlier = session.settings.baseline
-        lane, reason = session.lane if cases else (Lane.TCG, "nothing was booted")
+        booted = cases or "lane" in vars(session)
+        lane, reason = session.lane if booted else (Lane.TCG, "nothing was booted")
         return Verdict(
             series=session.settings.series,
             tree=source.name if source else session.settings.tree,

@@ -27,7 +27,7 @@ class Status(enum.IntEnum):
     PASSED = 0
     SKIPPED = 1
     FAILED = 2
-    CUT_OFF = 3  # the plan promised more results than came
+    CUT_OFF = 3  # the plan promised more results than came, or fewer
     BAILED_OUT = 4  # the program said that it could not even start
 
 
@@ -50,18 +50,28 @@ class Report:
     diagnostics: list[str] = field(default_factory=list)
     bailed_out: str | None = None
     missing: int = 0
+    unplanned: int = 0
 
     @property
     def status(self) -> Status:
-        """The worst of the results; CUT_OFF when results are missing or none came."""
+        """The worst of the results; CUT_OFF when they are not as many as planned, or none came."""
         if self.bailed_out is not None:
             return Status.BAILED_OUT
-        if self.missing or not self.results:
+        if self.not_whole:
             return Status.CUT_OFF
         worst = max(result.status for result in self.results)
         if worst is Status.SKIPPED and any(r.status is Status.PASSED for r in self.results):
             return Status.PASSED  # one skipped subtest does not make a run skipped
         return worst
+
+    @property
+    def not_whole(self) -> str:
+        """Say how the results are not those that were planned; "" when they are."""
+        if self.missing:
+            return f"its output is cut off: {self.missing} result(s) missing"
+        if self.unplanned:
+            return f"it printed {self.unplanned} result(s) more than it planned"
+        return "" if self.results else "it printed no result"
 
     def failures(self) -> list[Result]:
         """The results that are "not ok"."""
@@ -103,6 +113,7 @@ class Parser:
         self.report.missing = sum(
             max(0, count - self._seen.get(depth, 0)) for depth, count in self._plans.items()
         )
+        self.report.unplanned = max(0, self._seen.get(0, 0) - self._plans.get(0, 0))
         if not self._plans and self.report.results:
             self.report.missing = 1  # without a plan nobody can tell that the end came
         return self.report

@@ -233,9 +233,7 @@ def _failure(run: Run, ran: Ran, report: ktap.Report) -> str:
     if ended.how == "signal":
         raise InfraError(f"{where}: the program died of signal {ended.number}\n{said}")
     if report.status is ktap.Status.CUT_OFF:
-        raise InfraError(
-            f"{where}: its output is cut off: {report.missing} result(s) missing\n{said}"
-        )
+        raise InfraError(f"{where}: {report.not_whole}\n{said}")
     if ended.number not in (0, _SKIPPED):
         raise InfraError(f'{where}: exit status {ended.number} without a "not ok"\n{said}')
     return ""

@@ -186,6 +186,18 @@ def test_cut_off_below_a_parent() -> None:
     assert [r.name for r in report.results] == ["a"]
 
 
+def test_more_results_than_planned() -> None:
+    report = _parse("1..1\nok 1 a\nok 2 b\n")
+    assert (report.status, report.unplanned) == (Status.CUT_OFF, 1)
+    assert report.not_whole == "it printed 1 result(s) more than it planned"
+
+
+def test_nothing_that_is_a_result() -> None:
+    report = _parse("hello\n")
+    assert report.status is Status.CUT_OFF
+    assert report.not_whole == "it printed no result"
+
+
 def test_the_report_is_true_at_any_moment() -> None:
     parser = Parser()
     for line in ("1..2", "ok 1 a", "# figure sent 7 frames"):
