@@ -263,7 +263,9 @@ class Guest:
             self._wait(ended, None, f"running {' '.join(argv)}")
         except GuestCrashed as crash:
             self.close()
-            ran.splats = self.scanner.splats[seen:] or [console.Splat(crash.kind, str(crash))]
+            ran.splats = self.scanner.splats[seen:]
+            if not any(splat.fatal for splat in ran.splats):
+                ran.splats.append(console.Splat(crash.kind, str(crash)))
             return ran
         if ran.ended and ran.ended.how == "stuck":
             self.close()  # a process that cannot be killed: not a guest for the next test
