@@ -97,16 +97,14 @@ class Builder:
         Raises DoesNotApply or DoesNotCompile for a finding on the series, InfraError otherwise.
         """
         # Of a tree that cannot change the image is known at once, whatever else is being built.
-        if not (self._tree.is_settled and self._there(kernel, series)):
-            with cache.locked(f"tree-{self._tree.name}"):
-                self._tree.sync(self._progress)
-                if not self._there(kernel, series):
-                    self._tree.apply(series or Series((), "stock"))
-                    self._build(kernel, series, self._folder(series))
-        image = self._there(kernel, series)
-        if image is None:
-            raise InfraError(f"{self._folder(series)}: the image is gone again; run once more")
-        return image
+        if self._tree.is_settled and (image := self._there(kernel, series)):
+            return image
+        with cache.locked(f"tree-{self._tree.name}"):
+            self._tree.sync(self._progress)
+            if image := self._there(kernel, series):
+                return image
+            self._tree.apply(series or Series((), "stock"))
+            return self._build(kernel, series, self._folder(series))
 
     def try_files(self, series: Series, sources: Sequence[str]) -> str:
         """Compile C files of the tree with `series` on it.
@@ -140,8 +138,6 @@ class Builder:
                 os.utime(self._obj / name, (0, 0))
         failed = self._make(objects, what)
         log = self._log.read_text(errors="replace")
-        if failed and (trouble := _MACHINERY.search(log)):
-            raise InfraError(f"{what}: {trouble[0].strip()}\n{tail(self._log)}")
         if failed:
             return first_error(log, self._tree.src)
         warned = _WARNING.search(log)
@@ -160,7 +156,7 @@ class Builder:
         parts = (image.bzimage, image.vmlinux, image.config)
         return image if all(part.is_file() for part in parts) else None
 
-    def _build(self, kernel: str, series: Series | None, folder: Path) -> None:
+    def _build(self, kernel: str, series: Series | None, folder: Path) -> Image:
         began = time.monotonic()
         with cache.disk_errors(f"building {kernel}"):
             self._obj.mkdir(exist_ok=True)
@@ -169,14 +165,14 @@ class Builder:
             if failed:
                 self._explain(kernel, series)
             release = (self._obj / "include/config/kernel.release").read_text().strip()
-            self._keep(
-                folder,
-                Image(folder, kernel, folder.name, release, compiler(), time.monotonic() - began),
-            )
-        took = time.monotonic() - began
+            took = time.monotonic() - began
+            image = Image(folder, kernel, folder.name, release, compiler(), took)
+            self._keep(image)
         self._progress.step(f"built {kernel} ({release}) in {took:.0f} s", done=True)
+        return image
 
-    def _keep(self, folder: Path, image: Image) -> None:
+    def _keep(self, image: Image) -> None:
+        folder = image.folder
         folder.parent.mkdir(exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=".image-", dir=folder.parent))
         try:
@@ -220,10 +216,10 @@ class Builder:
     def _configured(self, target: str, kernel: str, series: Series | None) -> None:
         if not self._make([target], f"configuring {kernel}"):
             return
-        log = self._log.read_text(errors="replace")
         said = f"make {target} of the {kernel} kernel fails"
-        if series is None or _MACHINERY.search(log):
+        if series is None:
             raise InfraError(f"{said}:\n{tail(self._log)}")
+        log = self._log.read_text(errors="replace")
         error = _KCONFIG_ERROR.search(log)
         first = error[0] if error else first_error(log, self._tree.src)
         raise DoesNotCompile(f"{said}: {first}\n{tail(self._log)}")
@@ -237,7 +233,10 @@ class Builder:
             return sum(bool(_PLANNED.search(line)) for line in _lines(make))
 
     def _make(self, targets: Sequence[str], what: str, total: int = 0) -> int:
-        """Run make; returns its status. The log is written anew, lines counted as they come."""
+        """Run make; returns its status. The log is written anew, lines counted as they come.
+
+        Raises InfraError where the machine is to blame that it failed.
+        """
         count = 0
         with self._log.open("w") as log, self._running(*targets) as process:
             for line in _lines(process):
@@ -246,7 +245,10 @@ class Builder:
                     count += 1
                     of = f" of about {total}" if total > count else ""
                     self._progress.step(f"{what}: {count}{of} objects")
-            return process.wait()
+            status = process.wait()
+        if status and (trouble := _MACHINERY.search(self._log.read_text(errors="replace"))):
+            raise InfraError(f"{what} failed: {trouble[0].strip()}\n{tail(self._log)}")
+        return status
 
     @contextmanager
     def _running(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
@@ -274,8 +276,6 @@ class Builder:
         kept = cache.root() / f"failed-{kernel}.log"
         shutil.copyfile(self._log, kept)
         error = first_error(text, self._tree.src)
-        if trouble := _MACHINERY.search(text):
-            raise InfraError(f"building {kernel} failed: {trouble[0].strip()}\n{tail(kept)}")
         if series is None:
             raise InfraError(f"the {kernel} kernel does not compile: {error}\n{tail(kept)}")
         failed = _FAILED_OBJECT.search(text)
