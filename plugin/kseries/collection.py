@@ -130,6 +130,11 @@ def deadline_of(item: pytest.Item) -> float:
     return said.deadline_s if said else marks.DEADLINE_S
 
 
+def asked_of(item: pytest.Item) -> tuple[list[str], int]:
+    """Return what a test of a functional lane asks of its guest: a command, guest milliseconds."""
+    return commands_of(item)[0], round(deadline_of(item) * 1000)
+
+
 class Collection:
     """The hooks at collection, in every process."""
 

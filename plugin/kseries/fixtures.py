@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from functools import partial
 
 import pytest
 
+from . import marks
 from .build import Image
-from .collection import case_of, commands_of, deadline_of, scenario_of
-from .errors import UsageProblem
+from .collection import asked_of, case_of, commands_of, kernel_of, scenario_of
+from .errors import KseriesError, UsageProblem
 from .guest import Guest
 from .run import Run, measure_program, run_program, wall_program
 from .series import Series
@@ -70,8 +72,11 @@ def kernel_run(
         run = wall_program(kernel_session, kernel, case_of(node.nodeid), plan)
     else:
         guest = request.getfixturevalue("kernel_guest")
-        run = run_program(kernel_session, guest, commands_of(node)[0], deadline_of(node))
-    request.node.stash[RUN] = run
+        argv, deadline_ms = asked_of(node)
+        guest.begin(argv, deadline_ms)
+        _begin_next(kernel_session, node)
+        run = run_program(kernel_session, guest, argv, deadline_ms)
+    node.stash[RUN] = run
     yield run
     if not run.checked:
         raise UsageProblem(
@@ -79,4 +84,27 @@ def kernel_run(
         )
 
 
+def _begin_next(session: KernelSession, item: pytest.Item) -> None:
+    """Start what the test after this one asks of the other guest, so that neither waits.
+
+    What goes wrong here that test meets by itself.
+    """
+    following = item.stash.get(NEXT, None)
+    if following is None or not (_may_have_company(item) and _may_have_company(following)):
+        return
+    kernel = str(kernel_of(following.nodeid))
+    with contextlib.suppress(KseriesError, pytest.UsageError):
+        if kernel != kernel_of(item.nodeid):
+            session.guest(kernel).begin(*asked_of(following))
+
+
+def _may_have_company(item: pytest.Item) -> bool:
+    """Whether a test asks one thing of a guest in a functional lane, and not of that one alone."""
+    program = marks.program(item)
+    runs = "kernel_run" in getattr(item, "fixturenames", ()) and lane_of(item) is None
+    return runs and program is not None and not program.alone
+
+
+# The test after this one, by pytest's word.
+NEXT: pytest.StashKey[pytest.Item | None] = pytest.StashKey()
 RUN: pytest.StashKey[Run] = pytest.StashKey()

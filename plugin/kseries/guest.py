@@ -107,10 +107,14 @@ class Guest:
         self._console_read = 0  # bytes of the exact lane's console
         self._events: list[str] = []
         self._runs = 0
+        self._begun: tuple[tuple[str, ...], int] | None = None
+        self._told = 0  # so many of the scanner's splats stand in a result
         self._pin = pin
         self._batch: list[tuple[str, Sequence[str]]] = []
         self._ended = False
         self._heard = 0.0
+        # What else to do while it waits.
+        self.meanwhile: Callable[[], object] = lambda: None
 
     def boot(self, *, verbose: bool = False, deadline_s: float = BOOT_DEADLINE_S) -> None:
         """Start the guest and wait for its agent.
@@ -121,6 +125,7 @@ class Guest:
         deadline_s *= self.needs.patience
         self._wait(lambda: any(e.startswith("hello ") for e in self._events), deadline_s, "booting")
         self._events.clear()
+        self._told = len(self.scanner.splats)
         self.alive = True
 
     def run(self, argv: Sequence[str], deadline_ms: int) -> Ran:
@@ -129,14 +134,38 @@ class Guest:
         A fatal splat ends the guest and stands in the result; so does a hang. Raises InfraError
         when QEMU dies of itself.
         """
-        assert self._port is not None
+        self.begin(argv, deadline_ms)
+        self._begun = None
+        return self._collect(str(self._runs), argv)
+
+    def begin(self, argv: Sequence[str], deadline_ms: int) -> None:
+        """Start what run() will be asked for next; what else was begun is forgotten.
+
+        Raises GuestCrashed where that took the guest along.
+        """
+        wanted = (tuple(argv), deadline_ms)
+        if self._begun == wanted:
+            return
         _must_be_words(argv)
+        if self._begun:
+            told = self._told
+            self.run(*self._begun)
+            self._told = told  # what the kernel said of it is not forgotten
+            if not self.alive:
+                raise self._crash("hang", f"it did not live to run {' '.join(argv)}")
+        self._begun = wanted
         self._runs += 1
-        name = str(self._runs)
         deadline_ms *= self.needs.patience
-        with contextlib.suppress(OSError):  # QEMU died since the last program: _wait() says so
-            self._port.sendall(f"run {name} {deadline_ms} {' '.join(argv)}\n".encode())
-        return self._collect(name, argv)
+        if self._port:  # else QEMU died since the last program, as where it is broken: see _wait()
+            with contextlib.suppress(OSError):
+                self._port.sendall(f"run {self._runs} {deadline_ms} {' '.join(argv)}\n".encode())
+
+    def listen(self) -> bool:
+        """Take what a guest has said, if it lives; returns whether it said anything.
+
+        One that nobody listens to comes to wait for its console.
+        """
+        return self._child is not None and not self._ended and self._pump(0)
 
     def start_batch(self, plan: Mapping[str, Sequence[Sequence[str]]]) -> None:
         """Boot a guest that runs each name's commands and powers off, with nothing coming in."""
@@ -172,10 +201,9 @@ class Guest:
         Raises InfraError when it should find leaks and cannot.
         """
         if not self.needs.leaks:
-            seen = len(self.scanner.splats)
-            while not self._ended and self._pump(0):
+            while self.listen():
                 pass
-            return self.scanner.splats[seen:]
+            return self.scanner.splats[self._told :]
         ran = self.run([_FIND_LEAKS], _FIND_LEAKS_S * 1000)
         fatal = any(splat.fatal for splat in ran.splats)
         if not fatal and (not ran.ended or (ran.ended.how, ran.ended.number) != ("exit", 0)):
@@ -243,7 +271,7 @@ class Guest:
     def _collect(self, name: str | None, argv: Sequence[str]) -> Ran:
         """Take the events of one program until it ends."""
         ran = Ran(tuple(argv))
-        seen = len(self.scanner.splats)
+        told = self._told
 
         def ended() -> bool:
             while self._events:
@@ -263,13 +291,14 @@ class Guest:
             self._wait(ended, None, f"running {' '.join(argv)}")
         except GuestCrashed as crash:
             self.close()
-            ran.splats = self.scanner.splats[seen:]
+            ran.splats = self.scanner.splats[told:]
             if not any(splat.fatal for splat in ran.splats):
                 ran.splats.append(console.Splat(crash.kind, str(crash)))
             return ran
         if ran.ended and ran.ended.how == "stuck":
             self.close()  # a process that cannot be killed: not a guest for the next test
-        ran.splats = self.scanner.splats[seen:]
+        ran.splats = self.scanner.splats[told:]
+        self._told += len(ran.splats)
         return ran
 
     def _wait(self, met: Callable[[], bool], deadline_s: float | None, doing: str) -> None:
@@ -279,6 +308,7 @@ class Guest:
         self._heard = time.monotonic()
         while not met():
             self._pump(0.2)
+            self.meanwhile()
             fatal = next((s for s in self.scanner.splats if s.fatal), None)
             if fatal:
                 self._last_words()

@@ -15,7 +15,7 @@ from . import calibrate, ktap, marks
 from .baseline import Against
 from .collection import case_of, held_to, is_half, kernel_of, kind_of, needs_tree
 from .errors import GuestCrashed, GuestTestFailed, KseriesError
-from .fixtures import RUN
+from .fixtures import NEXT, RUN
 from .functions import FunctionCost, by_function, differences
 from .realtime import floor_key
 from .run import Run
@@ -42,6 +42,11 @@ class Halves:
 
     def __init__(self) -> None:
         self._stock: dict[str, Run] = {}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
+        """Let a half know what comes after it."""
+        item.stash[NEXT] = nextitem
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:

@@ -34,6 +34,7 @@ class Program:
     words: tuple[str, ...]
     deadline_s: float
     variations: tuple[str, ...]
+    alone: bool
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,10 @@ def kernel_case(kind: str, reason: str = "", figures: Sequence[str] = ()) -> Cas
 
 
 def kernel_program(
-    *name_and_args: str, deadline_s: float = DEADLINE_S, variations: Sequence[str] = ()
+    *name_and_args: str,
+    deadline_s: float = DEADLINE_S,
+    variations: Sequence[str] = (),
+    alone: bool = False,
 ) -> Program:
     """The program that runs in the guest."""
     words = tuple(word for part in name_and_args for word in str(part).split())
@@ -60,7 +64,7 @@ def kernel_program(
         raise TypeError("it names no program")
     if not 0 < float(deadline_s) < math.inf:
         raise ValueError(f"deadline_s={deadline_s}: a number of seconds above 0")
-    return Program(words, float(deadline_s), tuple(variations) or ("",))
+    return Program(words, float(deadline_s), tuple(variations) or ("",), bool(alone))
 
 
 def throughput(

@@ -36,8 +36,8 @@ __all__ = [
 MARKS = (
     'kernel_case(kind, reason="", figures=()): what a test of both kernels claims: "fixes" (fails'
     ' on stock, passes on patched), "keeps", "same" (the named figures are equal) or "changes"',
-    "kernel_program(*name_and_args, deadline_s=60, variations=()): the KTAP program that kernel_run"
-    " runs in the guest; {param} stands for a parameter of the test",
+    "kernel_program(*name_and_args, deadline_s=60, variations=(), alone=False): the KTAP program"
+    " that kernel_run runs in the guest; {param} stands for a parameter of the test",
     'throughput(metric, *, max_increase=... or max_decrease=..., reason=..., lane="exact"):'
     ' measure, and hold patched to stock (0.05: 5 %); lane="wall" is real time',
 )

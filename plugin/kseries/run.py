@@ -113,12 +113,9 @@ def _sample(figures: dict[str, int], metric: str) -> float:
         ) from error
 
 
-def run_program(
-    session: KernelSession, guest: Guest, argv: Sequence[str], deadline_s: float
-) -> Run:
-    """Run a program in a live guest of a functional lane, `deadline_s` in guest seconds."""
-    ran = guest.run(argv, round(deadline_s * 1000))
-    return judged(session, guest, [ran])
+def run_program(session: KernelSession, guest: Guest, argv: Sequence[str], deadline_ms: int) -> Run:
+    """Run a program in a live guest of a functional lane, at most `deadline_ms` of its time."""
+    return judged(session, guest, [guest.run(argv, deadline_ms)])
 
 
 def measure_program(

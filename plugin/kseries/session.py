@@ -200,9 +200,14 @@ class KernelSession:
             return guest
         self.progress.step(f"booting {kernel}")
         guest = self._new_guest(kernel, self.lane[0])
+        guest.meanwhile = self._listen
         self._guests[kernel] = guest
         guest.boot()
         return guest
+
+    def _listen(self) -> None:
+        for guest in self._guests.values():
+            guest.listen()
 
     def measured(
         self, kernel: str, nodeid: str, commands: list[list[str]]

@@ -166,7 +166,7 @@ class Replay:
     of stock on both kernels, "oops" ends the guest with console/oops.log, "reset" without a word;
     "wake|oops" is one for stock and another for patched. `changes` are figures to print otherwise,
     by kernel and name; a figure "dead" is a kernel that does not boot, "leaks" one that says so at
-    its end.
+    its end. A file "asked" beside the images' folders has what was begun and run, in order.
     """
 
     image: Image
@@ -195,7 +195,15 @@ class Replay:
                     return rans  # as in a Guest, a crash ends the batch
         return rans
 
+    def begin(self, argv: Sequence[str], _deadline_ms: int) -> None:
+        self._asked("begin", argv)
+
+    def _asked(self, what: str, argv: Sequence[str]) -> None:
+        with (self.image.folder.parent / "asked").open("a") as file:
+            file.write(f"{what} {self.image.kernel} {' '.join(argv)}\n")
+
     def run(self, argv: Sequence[str], deadline_ms: int) -> Ran:
+        self._asked("run", argv)
         kernel = self.image.kernel
         names = argv[0].split("|")
         name = names[KERNELS.index(kernel) % len(names)]

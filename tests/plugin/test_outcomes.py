@@ -349,6 +349,43 @@ def test_a_conftest_may_override_a_fixture(project: Project) -> None:
     assert project.words() == {"test_x": "broken"}
 
 
+RACE = '@case("keeps")\n@program("{0}.patched", alone=True)\ndef test_{1}(kernel_run):\n    {2}\n\n'
+ASKED = """\
+begin stock fq_codel
+begin patched fq_codel
+run stock fq_codel
+begin patched fq_codel
+begin stock wake
+run patched fq_codel
+begin stock wake
+begin patched wake
+run stock wake
+begin patched wake
+run patched wake
+begin stock wake.patched
+run stock wake.patched
+begin patched wake.patched
+run patched wake.patched
+begin stock wake
+begin patched wake
+run stock wake
+begin patched wake
+run patched wake
+"""
+
+
+def test_both_guests_work_at_once_but_for_who_wants_to_be_alone(project: Project) -> None:
+    project.tests(
+        HEAD
+        + FIXES.format("fq_codel", "a", CHECK)
+        + FIXES.format("wake", "b", CHECK)
+        + RACE.format("wake", "c", CHECK)
+        + FIXES.format("wake", "d", CHECK)
+    )
+    assert project.run().ret == 0
+    assert (project.path / "images/asked").read_text() == ASKED
+
+
 COST = (
     HEAD
     + """

@@ -12,7 +12,7 @@ PROGRAM = "latency --what {what} --dev {dev} --reader {reader} --qdisc {qdisc} -
 
 
 @pytest.mark.kernel_case("fixes", reason=REASON)
-@pytest.mark.kernel_program(PROGRAM)
+@pytest.mark.kernel_program(PROGRAM, alone=True)
 @pytest.mark.scenarios(
     what=("ping",),
     dev=DEVICES,
@@ -27,7 +27,7 @@ def test_ping_overtakes_bulk(
 
 
 @pytest.mark.kernel_case("fixes", reason=REASON)
-@pytest.mark.kernel_program(PROGRAM)
+@pytest.mark.kernel_program(PROGRAM, alone=True)
 @pytest.mark.scenarios(
     what=("band",),
     dev=DEVICES,
@@ -42,7 +42,7 @@ def test_high_band_overtakes(
 
 
 @pytest.mark.kernel_case("fixes", reason=REASON)
-@pytest.mark.kernel_program(PROGRAM)
+@pytest.mark.kernel_program(PROGRAM, alone=True)
 @pytest.mark.scenarios(
     what=("ecn",), dev=DEVICES, reader=("read",), qdisc=("fq_codel",), length=(16,)
 )
@@ -53,7 +53,7 @@ def test_ecn_marks(
 
 
 @pytest.mark.kernel_case("fixes", reason=REASON)
-@pytest.mark.kernel_program("ping_beside_bulk --bulk udp --dev {dev} --len {length}")
+@pytest.mark.kernel_program("ping_beside_bulk --bulk udp --dev {dev} --len {length}", alone=True)
 @pytest.mark.scenarios(dev=DEVICES, length=(16,))
 def test_ping_through_tunnel(kernel_run: Run, dev: str, length: int) -> None:
     kernel_run.check()
@@ -64,7 +64,8 @@ def test_ping_through_tunnel(kernel_run: Run, dev: str, length: int) -> None:
 )
 # On stock all four of its streams may be silent for longer than a timeout of TCP's or two.
 @pytest.mark.kernel_program(
-    "ping_beside_bulk --bulk tcp --dev {dev} --len {length} --on {kernel} --stall-ms 10000"
+    "ping_beside_bulk --bulk tcp --dev {dev} --len {length} --on {kernel} --stall-ms 10000",
+    alone=True,
 )
 @pytest.mark.scenarios(dev=DEVICES, length=(16,))
 def test_ping_beside_tcp(kernel_run: Run, dev: str, length: int) -> None:

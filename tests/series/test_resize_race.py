@@ -8,7 +8,7 @@ from kseries.run import Run
 
 @pytest.mark.kernel_case("keeps", reason="whatever a new ring destroys, the rest goes on")
 @pytest.mark.kernel_program(
-    "resize_race --dev {dev} --reader {reader} --qdisc {qdisc} --len {length}"
+    "resize_race --dev {dev} --reader {reader} --qdisc {qdisc} --len {length}", alone=True
 )
 @pytest.mark.scenarios(
     dev=("tun", "tap"),
@@ -21,7 +21,7 @@ def test_resize_race(kernel_run: Run, dev: str, reader: str, qdisc: str, length:
 
 
 @pytest.mark.kernel_case("keeps", reason="who looks at the ring sees the old or the new one")
-@pytest.mark.kernel_program("resize_look --dev {dev} --qdisc fq_codel --len {length}")
+@pytest.mark.kernel_program("resize_look --dev {dev} --qdisc fq_codel --len {length}", alone=True)
 @pytest.mark.scenarios(dev=("tun", "tap"), length=(1, 16))
 def test_resize_at_a_look(kernel_run: Run, dev: str, length: int) -> None:
     kernel_run.check()
@@ -29,14 +29,16 @@ def test_resize_at_a_look(kernel_run: Run, dev: str, length: int) -> None:
 
 # A sender leaves such a ring full with each frame, also one that has just lost its queue.
 @pytest.mark.kernel_case("keeps", reason="who is in the driver with a frame stops nobody else")
-@pytest.mark.kernel_program("detach_race --dev {dev} --qdisc {qdisc} --len {length}")
+@pytest.mark.kernel_program("detach_race --dev {dev} --qdisc {qdisc} --len {length}", alone=True)
 @pytest.mark.scenarios(dev=("tun", "tap"), qdisc=("fq_codel", "pfifo_fast", "mq"), length=(1, 2))
 def test_detach_race(kernel_run: Run, dev: str, qdisc: str, length: int) -> None:
     kernel_run.check()
 
 
 @pytest.mark.kernel_case("keeps", reason="who reads what is given back keeps the queue running")
-@pytest.mark.kernel_program("given_back_race --dev {dev} --qdisc fq_codel --len {length}")
+@pytest.mark.kernel_program(
+    "given_back_race --dev {dev} --qdisc fq_codel --len {length}", alone=True
+)
 @pytest.mark.scenarios(dev=("tun", "tap"), length=(1, 2, 4))
 def test_given_back_race(kernel_run: Run, dev: str, length: int) -> None:
     kernel_run.check()
@@ -44,7 +46,7 @@ def test_given_back_race(kernel_run: Run, dev: str, length: int) -> None:
 
 @pytest.mark.kernel_case("fixes", reason="what finds the ring full is dropped")
 @pytest.mark.kernel_program(
-    "given_back_race --other sends --dev {dev} --qdisc fq_codel --len {length}"
+    "given_back_race --other sends --dev {dev} --qdisc fq_codel --len {length}", alone=True
 )
 @pytest.mark.scenarios(dev=("tun", "tap"), length=(2, 4))
 def test_given_back_to_a_sender(kernel_run: Run, dev: str, length: int) -> None:

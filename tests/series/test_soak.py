@@ -69,7 +69,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.mark.kernel_case("fixes", reason="the driver drops what a reader is too slow for")
 @pytest.mark.kernel_program(
     "soak --dev {dev} --reader {reader} --qdisc fq_codel --len {length} --senders {senders}"
-    " --seed {seed} --frames {frames} --ms {ms} --trap {trap}"
+    " --seed {seed} --frames {frames} --ms {ms} --trap {trap}",
+    alone=True,
 )
 def test_soak(
     kernel_run: Run,
@@ -89,7 +90,8 @@ def test_soak(
 @pytest.mark.kernel_case("fixes", reason="the driver drops what the readers are too slow for")
 @pytest.mark.kernel_program(
     "soak --dev {dev} --reader {reader} --qdisc fq_codel --len {length} --readers 2"
-    " --seed {fixed} --frames 8000 --ms 3000 --trap 0"
+    " --seed {fixed} --frames 8000 --ms 3000 --trap 0",
+    alone=True,
 )
 @pytest.mark.scenarios(
     dev=("tun", "tap"), reader=("read", "readv"), length=(2, 32, 64), fixed=(1, 2)
@@ -101,7 +103,7 @@ def test_two_readers(kernel_run: Run, dev: str, reader: str, length: int, fixed:
 # The same for devices whose rings have no queue: nothing here waits for room, on any.
 @pytest.mark.kernel_case("keeps", reason="a frame is one reader's alone, on every device")
 @pytest.mark.kernel_program(
-    "shared_file --dev {dev} --reader {reader} --len {length} --resize {resize}"
+    "shared_file --dev {dev} --reader {reader} --len {length} --resize {resize}", alone=True
 )
 @pytest.mark.scenarios(
     dev=("macvtap", "ipvtap", "tap"),
@@ -116,7 +118,8 @@ def test_shared_file(kernel_run: Run, dev: str, reader: str, length: int, resize
 @pytest.mark.kernel_case("fixes", reason="the driver drops what the reader is too slow for")
 @pytest.mark.kernel_program(
     "soak --dev {dev} --reader {reader} --qdisc fq_codel --len {length} --queue 1"
-    " --frames 5000 --ms 3000 --trap 7"
+    " --frames 5000 --ms 3000 --trap 7",
+    alone=True,
 )
 @pytest.mark.scenarios(dev=("tun", "tap"), reader=("read", "vhost"), length=(1, 2))
 def test_second_queue(kernel_run: Run, dev: str, reader: str, length: int) -> None:
