@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from . import host, wall
 from .build import Image
@@ -72,13 +73,8 @@ def measure(
         nonlocal busiest
         busiest = max(busiest, host.wait_quiet(session.progress))
         host.must_be_as(machine, host.circumstances(stock.config))
-        guest = session.guest_of(session.image(kernels[kernel]), lane)
-        try:
-            guest.boot()
-        except BaseException:
-            guest.close()
-            raise
-        return guest
+        image = session.image(kernels[kernel])
+        return session.booted(partial(session.guest_of, image, lane))
 
     session.machine.alone(session.progress)
     try:

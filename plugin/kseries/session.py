@@ -199,11 +199,24 @@ class KernelSession:
         if guest is not None and guest.alive:
             return guest
         self.progress.step(f"booting {kernel}")
-        guest = self._new_guest(kernel, self.lane[0])
-        guest.meanwhile = self._listen
-        self._guests[kernel] = guest
-        guest.boot()
-        return guest
+
+        def make() -> Guest:
+            guest = self._guests[kernel] = self._new_guest(kernel, self.lane[0])
+            guest.meanwhile = self._listen
+            return guest
+
+        return self.booted(make)
+
+    def booted(self, make: Callable[[], Guest]) -> Guest:
+        """Boot a guest; where the machinery fails, say by a QEMU that crashes, try once more.
+
+        Raises GuestCrashed at once, InfraError the second time.
+        """
+        try:
+            return _booted(make())
+        except InfraError as error:
+            self.progress.step(f"once more: {str(error).splitlines()[0]}", done=True)
+        return _booted(make())
 
     def _listen(self) -> None:
         for guest in self._guests.values():
@@ -339,6 +352,15 @@ class KernelSession:
         if "Hypervisor detected: KVM" not in guest.console_log.read_text(errors="replace"):
             return "QEMU fell back to emulation"
         return None
+
+
+def _booted(guest: Guest) -> Guest:
+    try:
+        guest.boot()
+    except BaseException:
+        guest.close()
+        raise
+    return guest
 
 
 def worker_name(config: pytest.Config) -> str:

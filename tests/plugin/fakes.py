@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from kseries import console
 from kseries.build import Image
-from kseries.errors import GuestCrashed
+from kseries.errors import GuestCrashed, InfraError
 from kseries.guest import Ended, Guest, Ran
 from kseries.lane import Lane
 from kseries.needs import Needs
@@ -165,8 +165,9 @@ class Replay:
     A program is called by its recording: "wake" replays ktap/wake.KERNEL.txt, "wake.stock" the one
     of stock on both kernels, "oops" ends the guest with console/oops.log, "reset" without a word;
     "wake|oops" is one for stock and another for patched. `changes` are figures to print otherwise,
-    by kernel and name; a figure "dead" is a kernel that does not boot, "leaks" one that says so at
-    its end. A file "asked" beside the images' folders has what was begun and run, in order.
+    by kernel and name; a figure "dead" is a kernel that does not boot, "no_qemu" how many boots
+    QEMU ends, "leaks" a kernel that says so at its end. A file "asked" beside the images' folders
+    has what was begun and run, in order.
     """
 
     image: Image
@@ -181,6 +182,9 @@ class Replay:
         kernel = self.image.kernel
         if "dead" in self.changes.get(kernel, {}):
             raise GuestCrashed(f"{kernel} kernel: panic while booting", kernel=kernel, kind="panic")
+        if self.changes.get(kernel, {}).get("no_qemu"):
+            self.changes[kernel]["no_qemu"] -= 1
+            raise InfraError(f"{kernel} kernel: QEMU or virtme-ng ended while booting\nmore")
         self.alive = True
 
     def start_batch(self, plan: Mapping[str, Sequence[Sequence[str]]]) -> None:

@@ -509,6 +509,24 @@ def test_a_series_that_does_not_boot(project: Project) -> None:
     assert project.verdict()["infra_only"] is False
 
 
+def test_a_qemu_that_crashes_gets_another_try(project: Project) -> None:
+    project.replay(patched={"no_qemu": 1})
+    project.tests(RING)
+    result = project.run()
+    assert result.ret == 0
+    said = "once more: patched kernel: QEMU or virtme-ng ended while booting"
+    assert result.stdout.lines.count(said) == 1
+
+
+def test_a_qemu_that_always_crashes_is_infra(project: Project) -> None:
+    project.replay(patched={"no_qemu": 2})
+    project.tests(RING)
+    assert project.run().ret == 1
+    (finding,) = project.verdict()["findings"]
+    assert finding["kind"] == "infra"
+    assert finding["message"].startswith("patched kernel: QEMU or virtme-ng ended while booting")
+
+
 def test_a_stock_kernel_that_does_not_boot_is_infra(project: Project) -> None:
     project.replay(stock={"dead": 1})
     project.tests(RING)
