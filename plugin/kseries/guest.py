@@ -6,25 +6,19 @@ that knows what a kernel in trouble says. Every wait watches the process and has
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
-import selectors
 import shutil
-import signal
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pexpect
-
 from . import console, initramfs, insns, launch, needs
 from .build import Image
 from .errors import GuestCrashed, InfraError, UsageProblem, read_log, tail
 from .lane import Lane
+from .wire import Wire
 
 # What a guest has unless told otherwise, and what base.config allows.
 CPUS = 2
@@ -37,9 +31,6 @@ BOOT_DEADLINE_S = 120.0
 SILENCE_S = 60.0
 # How long a dying kernel may take to finish its trace, in wall seconds without a new line.
 _LAST_WORDS_S = 1.0
-# How long virtme-ng may take to clean up after its QEMU, in wall seconds.
-_VNG_END_S = 5.0
-_BATCH_LINE = re.compile(r"@kseries (.*)")
 # QEMU's own words for what it ends at (its error_report()), and the agent's for a missing port.
 # virtme-ng may end with 0 all the same, as after a guest that reset.
 _NOT_THE_GUEST = re.compile(
@@ -101,18 +92,12 @@ class Guest:
         self._qemu_log = folder / f"qemu-{label}.log"
         self._initramfs = root
         self._private = Path(tempfile.mkdtemp(prefix="kseries-"))  # short: it names a socket
-        self._child: pexpect.spawn | None = None
-        self._port: socket.socket | None = None
-        self._partial = b""
-        self._console_read = 0  # bytes of the exact lane's console
-        self._events: list[str] = []
+        self._wire: Wire | None = None
         self._runs = 0
         self._begun: tuple[tuple[str, ...], int] | None = None
         self._told = 0  # so many of the scanner's splats stand in a result
         self._pin = pin
         self._batch: list[tuple[str, Sequence[str]]] = []
-        self._ended = False
-        self._heard = 0.0
         # What else to do while it waits.
         self.meanwhile: Callable[[], object] = lambda: None
 
@@ -121,10 +106,10 @@ class Guest:
 
         Raises GuestCrashed when the kernel dies, InfraError when the machinery does.
         """
-        self._spawn(verbose=verbose)
+        events = self._start(verbose=verbose).events
         deadline_s *= self.needs.patience
-        self._wait(lambda: any(e.startswith("hello ") for e in self._events), deadline_s, "booting")
-        self._events.clear()
+        self._wait(lambda: any(e.startswith("hello ") for e in events), deadline_s, "booting")
+        events.clear()
         self._told = len(self.scanner.splats)
         self.alive = True
 
@@ -156,16 +141,15 @@ class Guest:
         self._begun = wanted
         self._runs += 1
         deadline_ms *= self.needs.patience
-        if self._port:  # else QEMU died since the last program, as where it is broken: see _wait()
-            with contextlib.suppress(OSError):
-                self._port.sendall(f"run {self._runs} {deadline_ms} {' '.join(argv)}\n".encode())
+        assert self._wire is not None
+        self._wire.send(f"run {self._runs} {deadline_ms} {' '.join(argv)}")
 
     def listen(self) -> bool:
         """Take what a guest has said, if it lives; returns whether it said anything.
 
         One that nobody listens to comes to wait for its console.
         """
-        return self._child is not None and not self._ended and self._pump(0)
+        return self._wire is not None and not self._wire.ended and self._wire.listen(0)
 
     def start_batch(self, plan: Mapping[str, Sequence[Sequence[str]]]) -> None:
         """Boot a guest that runs each name's commands and powers off, with nothing coming in."""
@@ -175,7 +159,7 @@ class Guest:
         batch = self._private / "batch.cpio.gz"
         initramfs.with_batch(self._initramfs, [argv for _, argv in self._batch], batch)
         self._initramfs = batch
-        self._spawn()
+        self._start()
 
     def end_batch(self) -> dict[str, list[Ran]]:
         """Wait for what start_batch() started; return what came of each command, by name.
@@ -185,7 +169,7 @@ class Guest:
         rans: dict[str, list[Ran]] = {}
         for name, argv in self._batch:
             rans.setdefault(name, []).append(self._collect(None, argv))
-            if self._child is None:
+            if self._wire is None:
                 return rans  # crashed: the rest did not run
         self._power_off()
         counted = insns.counted(self._private / "insns")
@@ -214,23 +198,14 @@ class Guest:
         return late + console.leaks(ran.lines)
 
     def close(self) -> None:
-        """End the guest: QEMU by its pid, then virtme-ng, which ends by itself after QEMU."""
+        """End the guest."""
         self.alive = False
-        if self._port is not None:
-            self._port.close()
-            self._port = None
-        child, self._child = self._child, None
-        if child is not None:
-            with contextlib.suppress(OSError, ValueError, pexpect.ExceptionPexpect):
-                os.kill(int((self._private / "pid").read_text()), signal.SIGKILL)
-                child.expect(pexpect.EOF, timeout=_VNG_END_S)
-            # pexpect made the child a session leader: the group is virtme-ng and QEMU, no more.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-            child.close(force=True)
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            wire.close()
         shutil.rmtree(self._private, ignore_errors=True)
 
-    def _spawn(self, *, verbose: bool = False) -> None:
+    def _start(self, *, verbose: bool = False) -> Wire:
         command = launch.command(
             self.image,
             self.lane,
@@ -240,42 +215,22 @@ class Guest:
             self._private,
             verbose=verbose,
         )
-        environment = os.environ | {"TERM": "dumb"}
-        environment["PATH"] = f"{Path(command[0]).parent}:{environment.get('PATH', '')}"
-        self.console_log.parent.mkdir(parents=True, exist_ok=True)
-        self.console_log.write_text("")  # an earlier run's log may have this name
-        self._child = pexpect.spawn(
-            "/bin/sh",
-            ["-c", 'log=$1; shift; exec "$@" 2>"$log"', "sh", str(self._qemu_log), *command],
-            env=environment,
-            cwd="/",  # virtme-ng puts it on the kernel's command line
-            echo=False,
-            encoding="utf-8",
-            codec_errors="replace",
-            timeout=None,
-            preexec_fn=self._on_one_cpu if self.lane is Lane.EXACT else None,
+        pin = self._pin if self.lane is Lane.EXACT else None
+        self._wire = Wire(
+            command, self._private, self.console_log, self._qemu_log, self.scanner, pin
         )
-        self._heard = time.monotonic()
-
-    def _on_one_cpu(self) -> None:
-        """Keep QEMU on one CPU of the host, so that its threads take turns, too.
-
-        When all of the guest's CPUs are idle, the thread of the CPUs restarts the timer by which
-        they take turns, unless QEMU's main loop was faster and has ended the idleness
-        (rr_wait_io_event() and icount_start_warp_timer()). With threads side by side on a busy host
-        one of 200 runs differed from the others. Which CPU does not matter.
-        """
-        allowed = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {allowed[self._pin % len(allowed)]})
+        return self._wire
 
     def _collect(self, name: str | None, argv: Sequence[str]) -> Ran:
         """Take the events of one program until it ends."""
+        assert self._wire is not None
+        events = self._wire.events
         ran = Ran(tuple(argv))
         told = self._told
 
         def ended() -> bool:
-            while self._events:
-                kind, _, rest = self._events.pop(0).partition(" ")
+            while events:
+                kind, _, rest = events.pop(0).partition(" ")
                 which, _, rest = rest.partition(" ")
                 if name is not None and which != name:
                     continue  # late words of a program already given up
@@ -302,129 +257,47 @@ class Guest:
         return ran
 
     def _wait(self, met: Callable[[], bool], deadline_s: float | None, doing: str) -> None:
-        """Pump console and port until `met`; raise as soon as the guest or QEMU is in trouble."""
-        end = time.monotonic() + deadline_s if deadline_s else None
+        """Listen until `met`; raise as soon as the guest or QEMU is in trouble."""
+        wire = self._wire
+        assert wire is not None
+        began = time.monotonic()
         silence_s = SILENCE_S * self.needs.patience
-        self._heard = time.monotonic()
         while not met():
-            self._pump(0.2)
+            wire.listen(0.2)
             self.meanwhile()
             fatal = next((s for s in self.scanner.splats if s.fatal), None)
             if fatal:
-                self._last_words()
+                _last_words(wire)
                 raise self._crash(fatal.kind, f"{fatal.kind} while {doing}: {fatal.title}")
-            if self._ended:
+            if wire.ended:
                 if met():
                     return
-                self._raise_ended(doing)
+                raise self._why_ended(wire, doing)
             now = time.monotonic()
-            if end and now > end:
+            if deadline_s and now > began + deadline_s:
                 raise self._crash("hang", f"no sign of life {deadline_s:.0f} s after {doing} began")
-            if not end and now - self._heard > silence_s:
+            if not deadline_s and now - max(began, wire.heard) > silence_s:
                 raise self._crash("hang", f"silent for {silence_s:.0f} s while {doing}")
-
-    def _pump(self, timeout_s: float) -> bool:
-        """Read what is there; returns whether anything was."""
-        assert self._child is not None
-        exact = self.lane is Lane.EXACT
-        if self._port is None and not exact:
-            self._connect()
-            timeout_s = min(timeout_s, 0.02) if self._port is None else timeout_s
-        with selectors.DefaultSelector() as selector:
-            if not self._ended:
-                selector.register(self._child.child_fd, selectors.EVENT_READ, self._read_console)
-            if self._port is not None:
-                selector.register(self._port, selectors.EVENT_READ, self._read_port)
-            ready = selector.select(min(timeout_s, 0.05) if exact else timeout_s)
-        for key, _ in ready:
-            key.data()
-        return (exact and self._read_console_file()) or bool(ready)
-
-    def _connect(self) -> None:
-        port = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            port.connect(str(self._private / "port"))
-        except OSError:
-            port.close()  # QEMU is not there yet; the caller watches its process
-            return
-        self._port = port
-
-    def _read_console(self) -> None:
-        assert self._child is not None
-        try:
-            text = self._child.read_nonblocking(1 << 16, timeout=0)
-        except pexpect.TIMEOUT:
-            return
-        except pexpect.EOF:
-            self._ended = True
-            return
-        self._log(text)
-
-    def _read_console_file(self) -> bool:
-        """Read what is new in the exact lane's console; returns whether anything was."""
-        file = self._private / "console"
-        if not file.is_file():
-            return False
-        with file.open("rb") as console_file:
-            console_file.seek(self._console_read)
-            data = console_file.read()
-        self._console_read += len(data)
-        if data:
-            self._log(data.decode(errors="replace"))
-            self._take(data, _batch_event)
-        return bool(data)
-
-    def _log(self, text: str) -> None:
-        with self.console_log.open("a") as log:
-            log.write(text.replace("\r", ""))  # one from the kernel, one from the terminal
-        self.scanner.feed(text)
-
-    def _read_port(self) -> None:
-        assert self._port is not None
-        try:
-            data = self._port.recv(1 << 16)
-        except ConnectionResetError:
-            data = b""  # QEMU died; its process is looked at below
-        if not data:
-            self._port.close()
-            self._port = None
-            self._ended = not self._child or not self._child.isalive()
-            return
-        self._take(data, lambda line: line)
-
-    def _take(self, data: bytes, event: Callable[[str], str | None]) -> None:
-        *lines, self._partial = (self._partial + data).split(b"\n")
-        self._heard = time.monotonic()
-        for line in lines:
-            found = event(line.decode(errors="replace").rstrip("\r"))
-            if found is not None:
-                self._events.append(found)
 
     def _power_off(self) -> None:
         """Read the console of a guest that ends by itself, to its last line."""
+        assert self._wire is not None
         end = time.monotonic() + SILENCE_S
-        while not self._ended:
-            self._pump(0.2)
+        while not self._wire.ended:
+            self._wire.listen(0.2)
             if time.monotonic() > end:
                 raise self._crash("hang", "does not power off")
 
-    def _last_words(self) -> None:
-        quiet_since = time.monotonic()
-        while not self._ended and time.monotonic() - quiet_since < _LAST_WORDS_S:
-            if self._pump(0.1):
-                quiet_since = time.monotonic()
-
-    def _raise_ended(self, doing: str) -> None:
-        assert self._child is not None
-        self._child.wait()
-        status, by = self._child.exitstatus, self._child.signalstatus
+    def _why_ended(self, wire: Wire, doing: str) -> GuestCrashed | InfraError:
+        """End the guest; return the exception for a virtme-ng that ended by itself."""
+        status, by = wire.exit()
         logs = (self._qemu_log, self.console_log)
         trouble = [m[0] for log in logs if (m := _NOT_THE_GUEST.search(read_log(log)))]
         if status == 0 and not trouble:
-            raise self._crash("reset", f"the guest reset or powered off by itself while {doing}")
+            return self._crash("reset", f"the guest reset or powered off by itself while {doing}")
         self.close()
         how = f"killed by signal {by}" if by else f"exit status {status}"
-        raise InfraError(
+        return InfraError(
             f"{self.image.kernel} kernel: QEMU or virtme-ng ended while {doing} ({how}):"
             f" {'; '.join(trouble) or 'it said no word of it'}\n"
             f"{tail(self._qemu_log)}\n    whole log: {self._qemu_log}"
@@ -441,12 +314,14 @@ class Guest:
         )
 
 
+def _last_words(wire: Wire) -> None:
+    quiet_since = time.monotonic()
+    while not wire.ended and time.monotonic() - quiet_since < _LAST_WORDS_S:
+        if wire.listen(0.1):
+            quiet_since = time.monotonic()
+
+
 def _must_be_words(argv: Sequence[str]) -> None:
     """The agent takes its requests by lines and words; it knows no quoting."""
     if any(re.search(r"\s", word) or not word for word in argv):
         raise UsageProblem(f"arguments of a guest program hold no white space: {argv}")
-
-
-def _batch_event(line: str) -> str | None:
-    found = _BATCH_LINE.search(line)
-    return found[1] if found else None
