@@ -134,10 +134,11 @@ class Guest:
         _must_be_words(argv)
         if self._begun:
             told = self._told
-            self.run(*self._begun)
+            forgotten = self.run(*self._begun)
             self._told = told  # what the kernel said of it is not forgotten
             if not self.alive:
-                raise self._crash("hang", f"it did not live to run {' '.join(argv)}")
+                kind = forgotten.splats[-1].kind if forgotten.splats else "hang"
+                raise self._crash(kind, f"it did not live to run {' '.join(argv)}")
         self._begun = wanted
         self._runs += 1
         deadline_ms *= self.needs.patience

@@ -197,6 +197,7 @@ def test_a_guest_that_died_meanwhile_says_so(
     ran = first.run(["a"], 1000)
     assert [splat.kind for splat in ran.splats] == ["reset"]
     second.begin(["crashes"], 1000)
-    with pytest.raises(GuestCrashed, match="did not live to run b"):
+    with pytest.raises(GuestCrashed, match="did not live to run b") as caught:
         second.run(["b"], 1000)
+    assert caught.value.kind == "reset"
     second.close()
