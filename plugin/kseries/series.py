@@ -168,20 +168,38 @@ def _from_mbox(path: Path) -> list[Patch]:
     return [patch for _, patch in sorted(found, key=lambda pair: pair[0])]
 
 
+def begins_in(spec: str, tree: Path) -> str | None:
+    """Return the commit that a range A..B starts from, if `tree` has some of it checked out.
+
+    None where it has none, so that what is checked out is what the range is for. Raises
+    UsageProblem for what git does not know.
+    """
+    commits = ("rev-list", "--end-of-options", spec)
+    if _git(spec, tree, *commits, "^HEAD") == _git(spec, tree, *commits):
+        return None
+    ends = _git(spec, tree, "rev-parse", "--revs-only", "--end-of-options", spec).split()
+    known = [end.removeprefix("^") for end in ends if end.startswith("^")]
+    own = [end for end in ends if not end.startswith("^")]
+    return _git(spec, tree, "merge-base", *known, *own).strip()
+
+
 def _from_range(spec: str, tree: Path) -> list[Patch]:
     """Read the commits of a git range A..B, oldest first, without touching the tree."""
-
-    def git(*args: str) -> str:
-        done = subprocess.run(
-            ["git", "-C", str(tree), *args],
-            capture_output=True,
-            text=True,
-            errors="surrogateescape",
-        )
-        if done.returncode:
-            raise UsageProblem(f"--kernel-series={spec}: git in {tree} says: {done.stderr.strip()}")
-        return done.stdout
-
-    commits = git("rev-list", "--reverse", "--no-merges", "--end-of-options", spec).split()
-    texts = [git("format-patch", "-1", "--stdout", "--no-signature", c) for c in commits]
+    asked = ("rev-list", "--reverse", "--no-merges", "--end-of-options", spec)
+    commits = _git(spec, tree, *asked).split()
+    texts = [
+        _git(spec, tree, "format-patch", "-1", "--stdout", "--no-signature", c) for c in commits
+    ]
     return [_patch(c[:12], text) for c, text in zip(commits, texts, strict=True)]
+
+
+def _git(spec: str, tree: Path, *args: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(tree), *args],
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
+    )
+    if done.returncode:
+        raise UsageProblem(f"--kernel-series={spec}: git in {tree} says: {done.stderr.strip()}")
+    return done.stdout

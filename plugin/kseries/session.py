@@ -69,18 +69,36 @@ class KernelSession:
         self._splats: dict[str, set[tuple[str, ...]]] = {name: set() for name in KERNELS}
 
     @cached_property
-    def source(self) -> Source:
-        """The pristine tree."""
+    def _checked_out(self) -> Source:
         return source.resolve(self.settings.tree, self.settings.tree_base, self.progress)
+
+    @cached_property
+    def _range_of(self) -> Path | None:
+        """The git tree that --kernel-series names commits of, if it does."""
+        if not series.is_range(self.settings.series, self.settings.series_base):
+            return None
+        root = self._checked_out.root
+        return root if (root / ".git").exists() else None
+
+    @cached_property
+    def source(self) -> Source:
+        """The pristine tree: what --kernel-tree names, or if it has the series, what it is for."""
+        found = self._checked_out
+        start = self._range_of and series.begins_in(self.settings.series, self._range_of)
+        if not start:
+            return found
+        if found.dirty:
+            self.progress.step(
+                f"in neither kernel: what is not committed in {found.root}", done=True
+            )
+        return source.at_commit(found, start, self.progress)
 
     @cached_property
     def series(self) -> Series:
         """The series under test. Only commits need the tree, which may be long in coming."""
-        spec, base = self.settings.series, self.settings.series_base
-        git = None
-        if series.is_range(spec, base) and (self.source.root / ".git").exists():
-            git = self.source.root
-        return series.load(spec, base=base, tree=git)
+        return series.load(
+            self.settings.series, base=self.settings.series_base, tree=self._range_of
+        )
 
     @cached_property
     def tree(self) -> tree.Tree:

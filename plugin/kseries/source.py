@@ -53,6 +53,41 @@ def resolve(spec: str, base: Path, progress: Progress) -> Source:
     return Source(root, *_describe(root))
 
 
+def at_commit(source: Source, commit: str, progress: Progress) -> Source:
+    """Check a commit of a user's git tree out, into the cache; nothing is written to the tree.
+
+    What was checked out of the same tree before is only brought up to it. Raises InfraError where
+    git cannot.
+    """
+    name = hashlib.sha256(os.fsencode(source.root)).hexdigest()[:16]
+    home = cache.root() / "checkouts" / name
+    what = f"checking {commit[:12]} of {source.root} out"
+    with cache.locked(f"checkout-{name}"), cache.disk_errors(what):
+        (home / "src").mkdir(parents=True, exist_ok=True)
+        progress.step(what)
+        where = subprocess.run(
+            ["git", "-C", str(source.root), "rev-parse", "--absolute-git-dir"],
+            capture_output=True,
+            text=True,
+        )
+        git = ["git", "-c", "core.sparseCheckout=false", "-c", "core.fsmonitor=false"]
+        git += [f"--git-dir={where.stdout.strip()}", f"--work-tree={home / 'src'}"]
+        done = subprocess.run(
+            [*git, "read-tree", "--reset", "-u", commit],
+            env=os.environ | {"GIT_INDEX_FILE": str(home / "index"), "GIT_OPTIONAL_LOCKS": "0"},
+            cwd=home,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            said = "\n".join(f"    {line}" for line in done.stderr.splitlines()[-3:])
+            raise InfraError(f"{what} failed:\n{said}\n    The checkout is {home}.")
+        _must_be_kernel(home / "src", str(source.root))
+    number = version(home / "src")
+    said = f"{source.root} ({number}, commit {commit[:12]})"
+    return Source(home / "src", said, ours=False, dirty=False)
+
+
 def version(root: Path) -> str:
     """Return a tree's version as its Makefile has it, such as 6.12.117."""
     head = (root / "Makefile").read_text(errors="replace")[:2000]

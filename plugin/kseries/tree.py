@@ -67,13 +67,22 @@ class Tree:
         return self.source.ours and self.src.is_dir()
 
     def sync(self, progress: Progress) -> None:
-        """Bring the work tree up to the source, and learn `key`, the hash of its content."""
+        """Bring the work tree up to the source, and learn `key`, the hash of its content.
+
+        Raises InfraError where that was another one before: what is built is of one tree.
+        """
+        before = self.key
         self.home.mkdir(parents=True, exist_ok=True)
         with cache.disk_errors(f"copying {self.source.root}"):
             if self.source.ours:
                 self._link(progress)
             else:
                 self._copy(progress)
+        if before not in ("", self.key):
+            raise InfraError(
+                f"{self.source.root} changed while it was being tested: stock and patched would not"
+                " be of one tree; run it again"
+            )
 
     def apply(self, series: Series) -> None:
         """Make the work tree source plus `series`, from whatever it held before.

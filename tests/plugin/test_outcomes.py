@@ -11,6 +11,7 @@ from kseries.lane import Lane
 from tools.judge import red
 
 from . import fakes
+from .fakes import git, listing, make_tree, write_files
 from .projects import CHECK, CONFTEST, FIXES, HEAD, KEEPS, RING, Project, errors
 
 
@@ -495,6 +496,30 @@ def test_both_kernels_are_measured_at_once(
     # A crash of stock's leaves nobody to ask for patched's.
     project.run("-x")
     assert calls == ["stock starts", "patched starts", "stock ends", "patched ends"]
+
+
+# What a developer has checked out before posting: the branch with the series on it.
+def test_a_range_of_what_is_checked_out(project: Project) -> None:
+    root = make_tree(project.path / "mine", in_git=True)
+    start = git(root, "rev-parse", "--short=12", "HEAD").strip()
+    git(root, "am", "-q", *sorted(map(str, (project.path / "patches").glob("*.patch"))))
+    write_files(root, {"init/main.c": "int edited;\n"})
+    project.tests(RING)
+    before = listing(root)
+    result = project.run("--kernel-series=HEAD~3..", tree="mine")
+    assert result.ret == 0
+    assert f"in neither kernel: what is not committed in {root}" in result.stdout.lines
+    verdict = project.verdict()
+    assert (verdict["tree"], verdict["dirty"]) == (f"{root} (6.12.99, commit {start})", False)
+    assert verdict["patches"] == [
+        git(root, "log", "-1", "--format=%s", f"HEAD~{n}").strip() for n in (2, 1, 0)
+    ]
+    assert listing(root) == before
+    # Where it is not checked out, all that is there is stock.
+    git(root, "checkout", "-q", "-f", "--detach", start)
+    write_files(root, {"init/main.c": "int edited;\n"})
+    assert project.run("--kernel-series=HEAD..main", tree="mine").ret == 0
+    assert project.verdict()["dirty"] is True
 
 
 def test_a_series_that_does_not_boot(project: Project) -> None:

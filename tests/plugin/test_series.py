@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from kseries.errors import UsageProblem
-from kseries.series import Series, load
+from kseries.series import Series, begins_in, load
 
 from .fakes import FIRST, PATCHES, SECOND, THIRD, git, make_series, make_tree, write_files
 
@@ -132,6 +132,29 @@ def test_git_range(tmp_path: Path) -> None:
     assert series.patches[1].files == ("init/main.c",)
     assert git(tree, "log", "--all", "--format=%H") == before
     assert git(tree, "status", "--porcelain") == ""
+
+
+def test_where_a_range_begins_that_is_checked_out(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path / "linux", in_git=True)
+    start = git(tree, "rev-parse", "HEAD").strip()
+    git(tree, "switch", "-q", "-c", "topic")
+    for text in ("one", "two"):
+        write_files(tree, {"init/main.c": f"{text}\n"})
+        git(tree, "commit", "-q", "-a", "-m", f"init: {text}")
+    one = git(tree, "rev-parse", "HEAD~1").strip()
+    for spec in ("main..topic", "main..HEAD", "main..", "main...topic", f"{start}..topic~1"):
+        assert begins_in(spec, tree) == start
+    assert begins_in("topic~1..topic", tree) == one
+    # Of a branch that went on meanwhile the part that is not ours is no part of stock.
+    git(tree, "switch", "-q", "main")
+    write_files(tree, {"init/other.c": "int other;\n"})
+    git(tree, "add", "-A")
+    git(tree, "commit", "-q", "-m", "init: other")
+    assert begins_in("main..topic", tree) is None
+    git(tree, "switch", "-q", "topic")
+    assert begins_in("main..topic", tree) == start
+    git(tree, "switch", "-q", "--detach", start)
+    assert begins_in("main..topic", tree) is None
 
 
 def test_git_range_that_git_does_not_know(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from kseries import source
 from kseries.errors import InfraError, UsageProblem
-from kseries.source import resolve, version
+from kseries.source import at_commit, resolve, version
 
-from .fakes import TREE, Remembering, listing, make_tree, write_files
+from .fakes import TREE, Remembering, git, listing, make_tree, write_files
 
 
 @pytest.fixture
@@ -175,3 +175,62 @@ def test_a_makefile_of_something_else(tmp_path: Path) -> None:
 def test_version(tmp_path: Path, makefile: str, expected: str) -> None:
     (tmp_path / "Makefile").write_text(makefile)
     assert version(tmp_path) == expected
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_commit_of_a_users_tree(tmp_path: Path, linked: bool) -> None:
+    root = make_tree(tmp_path / "linux", in_git=True)
+    first = git(root, "rev-parse", "HEAD").strip()
+    write_files(root, {"init/main.c": "int changed;\n", "init/new.c": "int new;\n"})
+    (root / "drivers/net/old.c").unlink()
+    git(root, "add", "-A")
+    git(root, "commit", "-q", "-m", "second")
+    if linked:
+        git(root, "worktree", "add", "-q", "--detach", str(tmp_path / "linked"))
+        root = tmp_path / "linked"
+    write_files(root, {"init/main.c": "int edited;\n"})
+    before = listing(root)
+    there = resolve(str(root), tmp_path, Remembering())
+    progress = Remembering()
+    found = at_commit(there, first, progress)
+    assert found.name == f"{root} (6.12.99, commit {first[:12]})"
+    assert (found.ours, found.dirty) == (False, False)
+    assert progress.said == [f"checking {first[:12]} of {root} out"]
+    assert _files(found.root) == TREE
+    stat = (found.root / "Makefile").stat()
+    # The next one of that tree rewrites what differs.
+    second = at_commit(there, "HEAD", progress)
+    assert second.root == found.root
+    changed = {"init/main.c": "int changed;\n", "init/new.c": "int new;\n"}
+    assert _files(second.root) == TREE | changed | {"drivers/net/old.c": None}
+    assert (second.root / "Makefile").stat() == stat
+    assert listing(root) == before
+
+
+def _files(root: Path) -> dict[str, str | None]:
+    """Return what is there, and None for what of TREE is not."""
+    there = {str(p.relative_to(root)): p.read_text() for p in root.rglob("*") if p.is_file()}
+    return dict.fromkeys(TREE) | there
+
+
+def test_a_checkout_that_was_cut_off(tmp_path: Path) -> None:
+    root = make_tree(tmp_path / "linux", in_git=True)
+    there = resolve(str(root), tmp_path, Remembering())
+    found = at_commit(there, "HEAD", Remembering())
+    write_files(root, {"init/main.c": "int changed;\n", "init/new.c": "int new;\n"})
+    git(root, "add", "-A")
+    git(root, "commit", "-q", "-m", "second")
+    # Files are written first, the index last.
+    write_files(found.root, {"init/main.c": "int cha", "init/new.c": ""})
+    found = at_commit(there, "HEAD", Remembering())
+    assert (found.root / "init/main.c").read_text() == "int changed;\n"
+    assert (found.root / "init/new.c").read_text() == "int new;\n"
+
+
+def test_a_commit_that_git_cannot_check_out(tmp_path: Path) -> None:
+    root = make_tree(tmp_path / "linux", in_git=True)
+    there = resolve(str(root), tmp_path, Remembering())
+    blob = git(root, "rev-parse", "HEAD:init/main.c").strip()
+    (root / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    with pytest.raises(InfraError, match=r"checking HEAD of .* out failed:\n    .*"):
+        at_commit(there, "HEAD", Remembering())

@@ -53,7 +53,7 @@ def _one(tmp_path: Path, text: str) -> Series:
     return load("one", base=make_series(tmp_path / "one", [text]).parent)
 
 
-def _changed(tree: Tree, act: Callable[[], None]) -> set[str]:
+def _changed(tree: Tree, act: Callable[[], object]) -> set[str]:
     """Tell which files of the work tree `act` wrote, removed or made."""
     before = {name: seen for name, seen in listing(tree.src).items() if (tree.src / name).is_file()}
     act()
@@ -146,10 +146,18 @@ def test_sync_brings_what_the_user_changed(root: Path) -> None:
     key = tree.key
     write_files(root, {"init/main.c": "int changed;\n", "init/new.c": "int new;\n"})
     (root / "drivers/net/old.c").unlink()
-    changed = _changed(tree, lambda: tree.sync(Remembering()))
+    changed = _changed(tree, lambda: _synced(root))
     assert changed == {"init/main.c", "init/new.c", "drivers/net/old.c"}
-    assert tree.key != key
+    assert _synced(root).key != key
     assert (tree.src / "init/main.c").read_text() == "int changed;\n"
+
+
+def test_stock_and_patched_are_of_one_tree(root: Path) -> None:
+    tree = _synced(root)
+    tree.sync(Remembering())
+    write_files(root, {"init/main.c": "int changed;\n"})
+    with pytest.raises(InfraError, match="changed while it was being tested"):
+        tree.sync(Remembering())
 
 
 def test_sync_leaves_a_patched_file_to_apply(root: Path, tmp_path: Path) -> None:
@@ -162,7 +170,7 @@ def test_sync_leaves_a_patched_file_to_apply(root: Path, tmp_path: Path) -> None
     tree = _synced(root)
     tree.apply(_one(tmp_path, middle))
     write_files(root, {"init/long.c": "".join(["int new;\n", *lines])})
-    assert _changed(tree, lambda: tree.sync(Remembering())) == set()
+    assert _changed(tree, lambda: _synced(root)) == set()
     tree.apply(_one(tmp_path, middle))
     patched = [line.replace("line4", "other") for line in lines]
     assert (tree.src / "init/long.c").read_text() == "".join(["int new;\n", *patched])
@@ -241,7 +249,7 @@ def test_symbolic_links_stay_links(root: Path) -> None:
     assert (tree.src / "net").readlink() == Path("drivers/net")
     (root / "net").unlink()
     (root / "net").symlink_to("init")
-    tree.sync(Remembering())
+    tree = _synced(root)
     assert (tree.src / "net").readlink() == Path("init")
 
 
