@@ -139,6 +139,7 @@ bool change_balances(const struct change *ch)
 		return true;
 	ktap_diag("%llu tried, %llu came out, %llu were freed", tried(ch),
 		  came_out(ch), freed);
+	drops_tell();
 	return false;
 }
 

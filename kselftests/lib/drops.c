@@ -152,6 +152,21 @@ u64 drops_count_at(const char *text)
 	return sum;
 }
 
+void drops_tell(void)
+{
+	char *line = NULL, *at;
+	size_t size = 0;
+	FILE *in = get("trace");
+
+	while (getline(&line, &size, in) > 0) {
+		at = strstr(line, "kfree_skb: ");
+		if (line[0] != '#' && at)
+			ktap_diag("freed: %.*s", (int)strcspn(at, "\n"), at);
+	}
+	free(line);
+	fclose(in);
+}
+
 void drops_stop(void)
 {
 	char path[160];
