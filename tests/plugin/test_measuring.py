@@ -196,14 +196,10 @@ def test_what_is_measured_later_meets_the_same_machine(
     monkeypatch.setattr(host, "wait_quiet", lambda _progress: 0.0)
     image = _image(tmp_path / "image", "CONFIG_TUN=y\n")
 
-    def guest_of(_image: Image, _lane: Lane) -> Any:
-        guest: Any = FakeGuest(STOCK)
-        guest.boot = lambda: None
-        return guest
-
     session: Any = SimpleNamespace(
         image=lambda _kernel: image,
-        guest_of=guest_of,
+        guest_of=lambda _image, _lane: FakeGuest(STOCK),
+        booted=lambda make: make(),
         wall_lane=(Lane.TCG, ""),
         part_early=lambda: None,
         settings=SimpleNamespace(wall_seed=7, wall_most_s=1e9),
