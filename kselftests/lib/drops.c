@@ -133,6 +133,15 @@ u64 drops_count(void)
 	return ev.kept + ev.lost;
 }
 
+/* The next line of a trace that is an event. */
+static bool next_event(FILE *in, char **line, size_t *size)
+{
+	while (getline(line, size, in) > 0)
+		if (**line != '#')
+			return true;
+	return false;
+}
+
 u64 drops_count_at(const char *text)
 {
 	u64 sum = 0, lost = count_events().lost;
@@ -144,8 +153,8 @@ u64 drops_count_at(const char *text)
 		ktap_bail("%llu drops overwritten: trace_buf_size is too small",
 			  (unsigned long long)lost);
 	in = get("trace");
-	while (getline(&line, &size, in) > 0)
-		if (line[0] != '#' && strstr(line, text))
+	while (next_event(in, &line, &size))
+		if (strstr(line, text))
 			sum++;
 	free(line);
 	fclose(in);
@@ -158,9 +167,9 @@ void drops_tell(void)
 	size_t size = 0;
 	FILE *in = get("trace");
 
-	while (getline(&line, &size, in) > 0) {
+	while (next_event(in, &line, &size)) {
 		at = strstr(line, "kfree_skb: ");
-		if (line[0] != '#' && at)
+		if (at)
 			ktap_diag("freed: %.*s", (int)strcspn(at, "\n"), at);
 	}
 	free(line);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -28,6 +29,11 @@ def root() -> Path:
     except OSError as error:
         raise InfraError(f"cannot make the cache folder {path}: {error}") from error
     return path.resolve()
+
+
+def key_of(path: Path) -> str:
+    """Name what is kept for a user's folder: 16 hex digits."""
+    return hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
 
 
 def need_space() -> None:

@@ -92,10 +92,11 @@ def _begin_next(session: KernelSession, item: pytest.Item) -> None:
     following = item.stash.get(NEXT, None)
     if following is None or not (_may_have_company(item) and _may_have_company(following)):
         return
-    kernel = str(kernel_of(following.nodeid))
+    kernel = kernel_of(following.nodeid)
+    if kernel is None or kernel == kernel_of(item.nodeid):
+        return
     with contextlib.suppress(KseriesError, pytest.UsageError):
-        if kernel != kernel_of(item.nodeid):
-            session.guest(kernel).begin(*asked_of(following))
+        session.guest(kernel).begin(*asked_of(following))
 
 
 def _may_have_company(item: pytest.Item) -> bool:

@@ -59,23 +59,17 @@ def at_commit(source: Source, commit: str, progress: Progress) -> Source:
     What was checked out of the same tree before is only brought up to it. Raises InfraError where
     git cannot.
     """
-    name = hashlib.sha256(os.fsencode(source.root)).hexdigest()[:16]
+    name = cache.key_of(source.root)
     home = cache.root() / "checkouts" / name
     what = f"checking {commit[:12]} of {source.root} out"
     with cache.locked(f"checkout-{name}"), cache.disk_errors(what):
         (home / "src").mkdir(parents=True, exist_ok=True)
         progress.step(what)
-        where = subprocess.run(
-            ["git", "-C", str(source.root), "rev-parse", "--absolute-git-dir"],
-            capture_output=True,
-            text=True,
-        )
-        git = ["git", "-c", "core.sparseCheckout=false", "-c", "core.fsmonitor=false"]
-        git += [f"--git-dir={where.stdout.strip()}", f"--work-tree={home / 'src'}"]
+        git = ["git", "-C", str(source.root), f"--work-tree={home / 'src'}"]
+        git += ["-c", "core.sparseCheckout=false", "-c", "core.fsmonitor=false"]
         done = subprocess.run(
             [*git, "read-tree", "--reset", "-u", commit],
             env=os.environ | {"GIT_INDEX_FILE": str(home / "index"), "GIT_OPTIONAL_LOCKS": "0"},
-            cwd=home,
             capture_output=True,
             text=True,
         )
@@ -83,8 +77,7 @@ def at_commit(source: Source, commit: str, progress: Progress) -> Source:
             said = "\n".join(f"    {line}" for line in done.stderr.splitlines()[-3:])
             raise InfraError(f"{what} failed:\n{said}\n    The checkout is {home}.")
         _must_be_kernel(home / "src", str(source.root))
-    number = version(home / "src")
-    said = f"{source.root} ({number}, commit {commit[:12]})"
+    said = f"{source.root} ({version(home / 'src')}, commit {commit[:12]})"
     return Source(home / "src", said, ours=False, dirty=False)
 
 

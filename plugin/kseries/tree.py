@@ -54,9 +54,8 @@ class Tree:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        name = source.digest or hashlib.sha256(str(source.root).encode()).hexdigest()[:16]
-        self.name = name
-        self.home = cache.root() / "work" / name
+        self.name = source.digest or cache.key_of(source.root)
+        self.home = cache.root() / "work" / self.name
         self.src = self.home / "src"
         self._overlay = self.home / "overlay.json"
         self.key = source.digest

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,68 @@ def test_a_reset_is_the_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 WARNING = "WARNING: CPU: 0 PID: 1 at net/core/dev.c:1 dev_xmit+0x1/0x2"
+PORT = """
+import os, socket, sys, time
+server = socket.socket(socket.AF_UNIX)
+server.bind(sys.argv[1])
+server.listen()
+port, _ = server.accept()
+port.sendall(b"hello 1\\n")
+"""
+ANSWERS = f"""{PORT}
+for line in port.makefile():
+    _, number, deadline, *argv = line.split()
+    if argv[0] == "crashes":
+        break
+    if argv[0] == "loud":
+        os.write(1, b"." * (1 << 20))
+    if argv[0] == "warns":
+        print({WARNING!r}, flush=True)
+    said = f"out {{number}} {{argv[0]}} is number {{number}}\\nend {{number}} exit 0 1\\n"
+    port.sendall(said.encode())
+    if argv[0] == "late":
+        time.sleep(0.2)
+        print({WARNING!r}, flush=True)
+    if argv[0] == "dies":
+        break
+"""
+
+
+@contextmanager
+def _running(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, script: str, *names: str
+) -> Iterator[list[Guest]]:
+    """Boot what a Python script does in virtme-ng's place, once for each name."""
+    monkeypatch.setattr(
+        launch,
+        "command",
+        lambda *args, **_: [sys.executable, "-c", script, f"{args[5]}/port"],
+    )
+    guests = [
+        Guest(_image(folder), Lane.TCG, folder / "root", folder / "logs", name) for name in names
+    ]
+    try:
+        for guest in guests:
+            guest.boot()
+        yield guests
+    finally:
+        for guest in guests:
+            guest.close()
+
+
+@pytest.fixture
+def guest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guest]:
+    """A guest that answers with the program's name and its number."""
+    with _running(tmp_path, monkeypatch, ANSWERS, "patched") as (one,):
+        yield one
+
+
+@pytest.fixture
+def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Guest]]:
+    """Two such guests; who waits for the second one listens to the first."""
+    with _running(tmp_path, monkeypatch, ANSWERS, "stock", "patched") as guests:
+        guests[1].meanwhile = guests[0].listen
+        yield guests
 
 
 @pytest.mark.parametrize(
@@ -63,89 +127,25 @@ WARNING = "WARNING: CPU: 0 PID: 1 at net/core/dev.c:1 dev_xmit+0x1/0x2"
 def test_what_ends_a_guest_is_told_apart_from_what_it_said_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, kinds: list[str]
 ) -> None:
-    port = f"""
-import socket, sys
-server = socket.socket(socket.AF_UNIX)
-server.bind(sys.argv[1])
-server.listen()
-port, _ = server.accept()
-port.sendall(b"hello 1\\n")
-port.recv(99)
-print({said!r})
-"""
-    monkeypatch.setattr(
-        launch,
-        "command",
-        lambda *args, **_: [sys.executable, "-c", port, f"{args[5]}/port"],
-    )
-    guest = Guest(_image(tmp_path), Lane.TCG, tmp_path / "root", tmp_path / "logs", "patched-1")
-    guest.boot()
-    ran = guest.run(["program"], 1000)
-    guest.close()
+    script = f"{PORT}port.recv(99)\nprint({said!r})\n"
+    with _running(tmp_path, monkeypatch, script, "patched-1") as (guest,):
+        ran = guest.run(["program"], 1000)
     assert ran.ended is None
     assert [splat.kind for splat in ran.splats] == kinds
 
 
-SERVES = """
-import os, socket, sys, time
-server = socket.socket(socket.AF_UNIX)
-server.bind(sys.argv[1])
-server.listen()
-port, _ = server.accept()
-port.sendall(b"hello 1\\n")
-for line in port.makefile():
-    _, number, deadline, *argv = line.split()
-    if argv[0] == "crashes":
-        break
-    if argv[0] == "loud":
-        os.write(1, b"." * (1 << 20))
-    if argv[0] == "warns":
-        print(WARNING, flush=True)
-    port.sendall(f"out {number} {argv[0]} is number {number}\\nend {number} exit 0 1\\n".encode())
-    if argv[0] == "late":
-        time.sleep(0.2)
-        print(WARNING, flush=True)
-    if argv[0] == "dies":
-        break
-"""
-
-
-def _serving(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...] = ("patched",)
-) -> list[Guest]:
-    """Boot guests that answer with the program's name and its number."""
-    script = SERVES.replace("WARNING", repr(WARNING))
-    monkeypatch.setattr(
-        launch,
-        "command",
-        lambda *args, **_: [sys.executable, "-c", script, f"{args[5]}/port"],
-    )
-    guests = [
-        Guest(_image(folder), Lane.TCG, folder / "root", folder / "logs", name) for name in names
-    ]
-    for guest in guests:
-        guest.boot()
-    return guests
-
-
-def test_what_was_begun_runs_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (guest,) = _serving(tmp_path, monkeypatch)
+def test_what_was_begun_runs_once(guest: Guest) -> None:
     guest.begin(["a"], 1000)
     guest.begin(["a"], 1000)
     lines = [guest.run([name], 1000).lines for name in "aab"]
-    guest.close()
     assert lines == [["a is number 1"], ["a is number 2"], ["b is number 3"]]
 
 
-def test_what_was_begun_for_another_is_not_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (guest,) = _serving(tmp_path, monkeypatch)
+def test_what_was_begun_for_another_is_not_its_own(guest: Guest) -> None:
     guest.begin(["warns"], 1000)
     rans = [guest.run(["a"], 1000), guest.run(["a"], 1000)]
     guest.begin(["a"], 1000)
     rans.append(guest.run(["a"], 999))
-    guest.close()
     assert [ran.lines for ran in rans] == [
         ["a is number 2"],
         ["a is number 3"],
@@ -155,42 +155,34 @@ def test_what_was_begun_for_another_is_not_its_own(
     assert [len(ran.splats) for ran in rans] == [1, 0, 0]
 
 
-def test_what_is_said_late_is_told_with_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = _serving(tmp_path, monkeypatch, ("stock", "patched"))
-    second.meanwhile = first.listen
-    assert first.run(["late"], 1000).splats == []
+def _run_until(guest: Guest, seen: Callable[[], bool]) -> None:
+    """Run a program that nobody complains of, again and again."""
     for _ in range(2000):
-        assert second.run(["a"], 1000).splats == []
-        if first.scanner.splats:
+        ran = guest.run(["a"], 1000)
+        assert ran.ended
+        assert ran.splats == []
+        if seen():
             break
+
+
+def test_what_is_said_late_is_told_with_the_next(two: list[Guest]) -> None:
+    first, second = two
+    assert first.run(["late"], 1000).splats == []
+    _run_until(second, lambda: bool(first.scanner.splats))
     assert [splat.kind for splat in first.run(["b"], 1000).splats] == ["warning"]
-    for guest in (first, second):
-        guest.close()
 
 
 # A console takes some kilobytes; a guest that nobody listens to would stand still there.
-def test_a_guest_goes_on_while_another_is_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = _serving(tmp_path, monkeypatch, ("stock", "patched"))
+def test_a_guest_goes_on_while_another_is_waited_for(two: list[Guest]) -> None:
+    first, second = two
     first.begin(["loud"], 1000)
-    second.meanwhile = first.listen
-    for _ in range(2000):
-        assert second.run(["a"], 1000).ended
-        if first.console_log.stat().st_size >= 1 << 20:
-            break
+    _run_until(second, lambda: first.console_log.stat().st_size >= 1 << 20)
     assert first.console_log.stat().st_size == 1 << 20
     assert first.run(["loud"], 1000).lines == ["loud is number 1"]
-    for guest in (first, second):
-        guest.close()
 
 
-def test_a_guest_that_died_meanwhile_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = _serving(tmp_path, monkeypatch, ("stock", "patched"))
+def test_a_guest_that_died_meanwhile_says_so(two: list[Guest]) -> None:
+    first, second = two
     assert first.run(["dies"], 1000).ended
     while first.listen():
         pass
@@ -200,4 +192,3 @@ def test_a_guest_that_died_meanwhile_says_so(
     with pytest.raises(GuestCrashed, match="did not live to run b") as caught:
         second.run(["b"], 1000)
     assert caught.value.kind == "reset"
-    second.close()

@@ -543,20 +543,21 @@ def test_a_qemu_that_crashes_gets_another_try(project: Project) -> None:
     assert result.stdout.lines.count(said) == 1
 
 
-def test_a_qemu_that_always_crashes_is_infra(project: Project) -> None:
-    project.replay(patched={"no_qemu": 2})
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"patched": {"no_qemu": 2}}, "patched kernel: QEMU or virtme-ng ended while booting"),
+        ({"stock": {"dead": 1}}, "the stock kernel does not boot: "),
+    ],
+    ids=["a QEMU that always crashes", "a stock kernel that does not boot"],
+)
+def test_a_boot_that_is_infra(
+    project: Project, changes: dict[str, dict[str, int]], said: str
+) -> None:
+    project.replay(**changes)
     project.tests(RING)
     assert project.run().ret == 1
     (finding,) = project.verdict()["findings"]
     assert finding["kind"] == "infra"
-    assert finding["message"].startswith("patched kernel: QEMU or virtme-ng ended while booting")
-
-
-def test_a_stock_kernel_that_does_not_boot_is_infra(project: Project) -> None:
-    project.replay(stock={"dead": 1})
-    project.tests(RING)
-    assert project.run().ret == 1
-    (finding,) = project.verdict()["findings"]
-    assert finding["kind"] == "infra"
-    assert finding["message"].startswith("the stock kernel does not boot: ")
+    assert finding["message"].startswith(said)
     assert project.verdict()["infra_only"] is True
