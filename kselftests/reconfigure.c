@@ -228,7 +228,7 @@ int main(int argc, char **argv)
 	if (ch.action == ACT_DETACH_ATTACH) {
 		ktap_plan(REQUEUE_TESTS);
 		netns_enter();
-		drops_start(NULL);
+		bench_count_freed(&ch.sc);
 		/* No process sleeps here; that is for reconfigure_busy. */
 		if (ch.state == STATE_STOPPED)
 			ch.state = STATE_FULL;
@@ -237,11 +237,12 @@ int main(int argc, char **argv)
 		return ktap_status();
 	}
 	ktap_plan(blocks(&ch) ? 3 : 7);
+	ch.sc.own_protocol = true;
 	netns_enter();
 	bench_open(&ch.bench, &ch.sc, "change0");
 	bench_sender(&ch.bench, &ch.sc, &ch.sender, false);
 	tally_start(&ch.tally, scenario_ether(&ch.sc), ch.bench.cookie);
-	drops_start(NULL);
+	bench_count_freed(&ch.sc);
 	if (blocks(&ch))
 		run_gone(&ch);
 	else

@@ -346,7 +346,7 @@ int main(int argc, char **argv)
 	bench_open(&ch->bench, &ch->sc, "busy0");
 	bench_sender(&ch->bench, &ch->sc, &ch->sender, false);
 	tally_start(&ch->tally, scenario_ether(&ch->sc), ch->bench.cookie);
-	drops_start(NULL);
+	bench_count_freed(&ch->sc);
 	read_port = port_of(&bu, !bu.full);
 	ch->port = port_of(&bu, bu.full);
 	start_reader(&bu, read_port);

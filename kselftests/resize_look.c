@@ -141,9 +141,10 @@ int main(int argc, char **argv)
 	if (!scenario_owns_queue(&lk.sc) || !lk.sc.len || !qdisc_holds(lk.sc.qdisc))
 		ktap_bail("resize_look takes tun or tap, a qdisc and a length above 0");
 	ktap_plan(3);
+	lk.sc.own_protocol = true;
 	netns_enter();
 	bench_open(&lk.bench, &lk.sc, "look0");
-	drops_start(NULL);
+	bench_count_freed(&lk.sc);
 	bench_sender(&lk.bench, &lk.sc, &lk.sender, false);
 	tally_start(&lk.out, scenario_ether(&lk.sc), lk.bench.cookie);
 	tuntap_nonblock(lk.bench.fd[0]);

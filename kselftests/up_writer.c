@@ -38,7 +38,7 @@ int main(int argc, char **argv)
 		ktap_bail("up_writer takes tun or tap, a length above 0");
 	ktap_plan(2);
 	netns_enter();
-	drops_start(NULL);
+	drops_start("FULL_RING");
 	run_open(&x, "up0");
 	run_send(&x, x.sc.len);
 	netdev_up(x.b.dev, false);

@@ -208,8 +208,9 @@ int main(int argc, char **argv)
 			  LEAST);
 	if (part != PART_NOQUEUE && (sc->len < 2 || sc->len > VHOST_BATCH))
 		ktap_bail("vhost_backend takes a length of 2 to %d", VHOST_BATCH);
+	sc->own_protocol = true;
 	netns_enter();
-	drops_start(NULL);
+	bench_count_freed(sc);
 	run_open(&t.x, "backend0");
 	reader_open(&t.vhost, READER_VHOST, t.x.b.fd[0], &t.x.out, sc->stall_ms);
 	if (part == PART_REFUSED)

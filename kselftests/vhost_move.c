@@ -211,7 +211,7 @@ static void test_open(struct test *t, enum dev_kind to, enum how how)
 	if (how == HOW_REQUEUE)
 		t->from.sc.queues = 2;
 	netns_enter();
-	drops_start(NULL);
+	bench_count_freed(&t->from.sc);
 	run_open(&t->from, "from0");
 	reader_open(&t->vhost, READER_VHOST, t->from.b.fd[0], &t->from.out,
 		    t->from.sc.stall_ms);

@@ -216,6 +216,7 @@ int main(int argc, char **argv)
 	if (!scenario_owns_queue(&re.sc) || !re.sc.len)
 		ktap_bail("vhost_release takes tun or tap and a length above 0");
 	ktap_plan(7);
+	re.sc.own_protocol = true;
 	netns_enter();
 	bench_open(&re.bench, &re.sc, "release0");
 	bench_sender(&re.bench, &re.sc, &re.sender, false);
@@ -223,7 +224,7 @@ int main(int argc, char **argv)
 	if (re.how == HOW_SWAP)
 		bench_open(&re.other, &re.sc, "release1");
 	open_readers(&re);
-	drops_start(NULL);
+	bench_count_freed(&re.sc);
 	release(&re);
 	drops_stop();
 	close_readers(&re);

@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 #include <unistd.h>
+#include <linux/if_ether.h>
 #include <linux/if_tun.h>
 
 #include "drops.h"
@@ -68,10 +69,20 @@ void bench_open(struct bench *b, const struct scenario *sc, const char *name)
 	netdev_up(b->dev, true);
 }
 
+void bench_count_freed(const struct scenario *sc)
+{
+	u16 protocol = scenario_protocol(sc);
+
+	if (protocol == ETH_P_IP)
+		tuntap_flush_rcu();
+	drops_start_of(protocol);
+}
+
 void bench_sender(const struct bench *b, const struct scenario *sc,
 		  struct sender *s, bool bypass)
 {
 	sender_open(s, b->via, scenario_ether(sc), bypass, b->cookie);
+	s->to.sll_protocol = htons(scenario_protocol(sc));
 	if (!scenario_owns_queue(sc))
 		netdev_mac(b->dev, s->frame.dst_mac);
 }

@@ -51,7 +51,7 @@ void change_settle(struct change *ch);
 /* Read until it has ended: false if it does not. */
 bool change_release(struct change *ch);
 enum probe change_probe(struct change *ch);
-/* All that was tried, but for what came out or was freed. Needs drops_start(NULL). */
+/* All that was tried, but for what came out or was freed. Needs bench_count_freed(). */
 u64 change_inside(const struct change *ch);
 /* There is nothing like that. */
 bool change_balances(const struct change *ch);

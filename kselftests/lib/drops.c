@@ -7,7 +7,6 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <linux/if_ether.h>
 
 #include "drops.h"
 #include "ktap.h"
@@ -64,6 +63,8 @@ static unsigned int reason_number(const char *reason)
 
 static void make_instance(void)
 {
+	static int at_exit_done;
+
 	if (access(TRACEFS "/instances", F_OK))
 		mount("tracefs", TRACEFS, "tracefs", 0, NULL);
 	snprintf(instance, sizeof(instance), TRACEFS "/instances/kseries-%d",
@@ -73,23 +74,29 @@ static void make_instance(void)
 		instance[0] = '\0';
 		ktap_bail("tracefs is needed to count drops");
 	}
+	if (!at_exit_done++)
+		atexit(drops_stop);
+}
+
+static void start(const char *field, unsigned int value)
+{
+	char filter[32];
+
+	snprintf(filter, sizeof(filter), "%s == %u", field, value);
+	put(EVENT "/filter", filter);
+	put(EVENT "/enable", "1");
 }
 
 void drops_start(const char *reason)
 {
-	static int at_exit_done;
-	char filter[32];
-
 	make_instance();
-	if (!at_exit_done++)
-		atexit(drops_stop);
-	if (reason)
-		snprintf(filter, sizeof(filter), "reason == %u",
-			 reason_number(reason));
-	else
-		snprintf(filter, sizeof(filter), "protocol == %d", ETH_P_IP);
-	put(EVENT "/filter", filter);
-	put(EVENT "/enable", "1");
+	start("reason", reason_number(reason));
+}
+
+void drops_start_of(u16 protocol)
+{
+	make_instance();
+	start("protocol", protocol);
 }
 
 struct events {

@@ -8,12 +8,13 @@
 
 #include "types.h"
 
-/*
- * Count one reason, e.g. "FULL_RING", or with NULL all that are about an IPv4
- * packet: in the whole machine something else may be freed at any time. One at
- * a time.
- */
+/* Count one reason, e.g. "FULL_RING". One at a time, of these two. */
 void drops_start(const char *reason);
+/*
+ * Count whatever happens to a packet of this protocol (ETH_P_*, as the kernel
+ * has it in skb->protocol), in the whole machine: see scenario_protocol().
+ */
+void drops_start_of(u16 protocol);
 
 /* Events since drops_start(). */
 u64 drops_count(void);

@@ -67,6 +67,11 @@ unsigned int tuntap_flags(int fd);
 /* The same, but a refusal is the caller's business: -errno. */
 int tuntap_try_open(const char *name, unsigned int flags);
 void tuntap_persist(int fd, bool on);
+/*
+ * Sockets of before, whose packets RCU may still have to free, are gone then:
+ * a device that goes waits for that (rcu_barrier() in netdev_run_todo()).
+ */
+void tuntap_flush_rcu(void);
 /* Reads of this file no longer wait, whatever device's it is. */
 void tuntap_nonblock(int fd);
 /* Attach or detach one queue of a multi-queue device. */

@@ -12,7 +12,7 @@
 #define REQUEUE_TESTS (3 * REQUEUE_CASES)
 
 /*
- * Prints REQUEUE_TESTS results; needs drops_start(NULL). @fill: frames for the
+ * Prints REQUEUE_TESTS results; needs bench_count_freed(). @fill: frames for the
  * queue that will go.
  */
 void requeue_all(const struct scenario *sc, unsigned int fill);

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+#include <linux/if_ether.h>
 
 #include "ktap.h"
 #include "qdisc.h"
@@ -181,4 +183,13 @@ void scenario_need_one_queue(const struct scenario *sc)
 bool scenario_owns_queue(const struct scenario *sc)
 {
 	return sc->dev == DEV_TUN || sc->dev == DEV_TAP;
+}
+
+/* 0xa000 to 0xafff: nothing there that the kernel knows, or looks into. */
+u16 scenario_protocol(const struct scenario *sc)
+{
+	/* A veth reads it from the frame. */
+	if (!sc->own_protocol || !scenario_owns_queue(sc))
+		return ETH_P_IP;
+	return (u16)(0xa000 | (getpid() & 0xfff));
 }

@@ -23,6 +23,8 @@ struct scenario {
 	unsigned int queues;
 	/* A device that could have more queues; mq asks for it by itself. */
 	bool multi_queue;
+	/* Set after scenario_parse(), where no hash of flows is needed. */
+	bool own_protocol;
 	u32 seed;
 	unsigned int tun_flags;	/* for TUNSETIFF; set after scenario_parse() */
 };
@@ -48,6 +50,11 @@ bool scenario_ether(const struct scenario *sc);
 void scenario_need_one_queue(const struct scenario *sc);
 /* tun and tap: the device whose transmit path ends in the ring. */
 bool scenario_owns_queue(const struct scenario *sc);
+/*
+ * What the kernel takes the frames for, in skb->protocol: IPv4, which they are,
+ * or with own_protocol one that no other program's frames have.
+ */
+u16 scenario_protocol(const struct scenario *sc);
 
 #define BENCH_QUEUES 16
 /* What a macvtap or ipvtap sits on. */
@@ -65,6 +72,11 @@ struct bench {
 
 /* @name: at most 12 characters; each bench of a program needs its own. */
 void bench_open(struct bench *b, const struct scenario *sc, const char *name);
+/*
+ * drops_start_of() the scenario's protocol, which is most certain with one of its
+ * own. What else there is of IPv4 must have been freed before.
+ */
+void bench_count_freed(const struct scenario *sc);
 /* A sender whose frames reach the bench's device. */
 void bench_sender(const struct bench *b, const struct scenario *sc,
 		  struct sender *s, bool bypass);

@@ -91,6 +91,11 @@ void tuntap_nonblock(int fd)
 		ktap_bail("O_NONBLOCK: %s", strerror(errno));
 }
 
+void tuntap_flush_rcu(void)
+{
+	close(tuntap_open("flush0", IFF_TAP));
+}
+
 void tuntap_persist(int fd, bool on)
 {
 	if (ioctl(fd, TUNSETPERSIST, (unsigned long)on))
