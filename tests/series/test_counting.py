@@ -6,7 +6,7 @@ import pytest
 from kseries.run import Run
 
 
-@pytest.mark.kernel_case("same", reason="it is about the counting, not about the series")
+@pytest.mark.kernel_case("keeps", reason="it is about the counting, not about the series")
 @pytest.mark.kernel_program("late_frees --dev {dev}")
 @pytest.mark.scenarios(dev=("tun", "tap"))
 def test_late_frees(kernel_run: Run, dev: str) -> None:
