@@ -19,7 +19,9 @@ from importlib import resources
 from pathlib import Path
 
 from . import cache
+from .compiler import compiler, first_error, first_warning, linker, machine_trouble
 from .errors import DoesNotCompile, InfraError, UsageProblem, tail
+from .fragments import fallen_out, read_fragment
 from .progress import Progress
 from .series import Series
 from .tree import Tree
@@ -28,20 +30,8 @@ _OBJECT = re.compile(r"^\s+(CC|AS|HOSTCC|AR|LD)\s")
 # The same in what `make --dry-run` says.
 _PLANNED = re.compile(r"echo '  (CC|AS|HOSTCC|AR|LD) ")
 _NOT_OURS = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "ARCH", "CROSS_COMPILE", "O", "KBUILD_OUTPUT")
-_ERROR = re.compile(
-    r"^(?P<file>[^\s:]+\.[chSs]):(?P<line>\d+):(?:\d+:)? (?:fatal )?error: (?P<what>.*)"
-)
-_OTHER_ERROR = re.compile(
-    r"(undefined reference to|multiple definition of|\berror: |ERROR: modpost)"
-)
-_WARNING = re.compile(r"^\S+\.[chSs]:\d+:(?:\d+:)? warning: .*", re.M)
 _FAILED_OBJECT = re.compile(r"\*\*\* \[[^\]]*: (\S+\.o)\] Error")
-# The machine's trouble, whatever was compiled; gcc's words for the kernel's out-of-memory killer.
-_MACHINERY = re.compile(
-    r".*(?:No space left on device|Killed signal terminated program|[Cc]annot allocate memory).*"
-)
 _KCONFIG_ERROR = re.compile(r"^\S*Kconfig\S*:\d+:.*", re.M)
-_OPTION = re.compile(r"^(?:# (?P<off>CONFIG_\w+) is not set|(?P<on>CONFIG_\w+)=(?P<value>.*))$")
 
 
 @dataclass(frozen=True)
@@ -81,14 +71,14 @@ class Builder:
         self._tree = tree
         self._progress = progress
         base = resources.files("kseries").joinpath("base.config").read_text()
-        self._config = base + "".join(_read_fragment(path) for path in fragments)
+        self._config = base + "".join(read_fragment(path) for path in fragments)
         self._obj = tree.home / f"obj-{_digest(self._config)}"
         self._log = self._obj / "build.log"
 
     def key(self, series: Series | None) -> str:
         """Name the image that `series` (None: stock) gives: tree, series, config, compiler."""
         return _digest(
-            self._tree.key, series.key if series else "", self._config, compiler(), _linker()
+            self._tree.key, series.key if series else "", self._config, compiler(), linker()
         )
 
     def image(self, kernel: str, series: Series | None) -> Image:
@@ -140,8 +130,7 @@ class Builder:
         log = self._log.read_text(errors="replace")
         if failed:
             return first_error(log, self._tree.src)
-        warned = _WARNING.search(log)
-        return _relative(warned[0], self._tree.src) if warned else ""
+        return first_warning(log, self._tree.src)
 
     def _folder(self, series: Series | None) -> Path:
         return cache.root() / "images" / self.key(series)
@@ -246,8 +235,8 @@ class Builder:
                     of = f" of about {total}" if total > count else ""
                     self._progress.step(f"{what}: {count}{of} objects")
             status = process.wait()
-        if status and (trouble := _MACHINERY.search(self._log.read_text(errors="replace"))):
-            raise InfraError(f"{what} failed: {trouble[0].strip()}\n{tail(self._log)}")
+        if status and (trouble := machine_trouble(self._log.read_text(errors="replace"))):
+            raise InfraError(f"{what} failed: {trouble}\n{tail(self._log)}")
         return status
 
     @contextmanager
@@ -309,86 +298,6 @@ class Builder:
         return bad
 
 
-def fallen_out(wanted: str, got: str) -> list[str]:
-    """Compare fragments with a final .config; return the wanted lines that are not so.
-
-    The last line on an option wins, as in the kernel's merge_config.sh.
-    """
-    real = _options(got)
-    lost = []
-    for option, value in _options(wanted).items():
-        off = value in (None, "n")
-        if off and real.get(option) is not None:
-            lost.append(f"{option} is not set (it is {real[option]})")
-        if not off and real.get(option) != value:
-            lost.append(f"{option}={value} (it is {real.get(option) or 'not set'})")
-    return lost
-
-
-def _options(text: str) -> dict[str, str | None]:
-    """Read a .config or a fragment; None is an option that is not set."""
-    found = (_OPTION.match(line.strip()) for line in text.splitlines())
-    return {m["on"] or m["off"]: m["value"] for m in found if m}
-
-
-def _relative(line: str, src: Path) -> str:
-    return line.replace(f"{src}/", "").removeprefix("../").strip()
-
-
-def first_error(log: str, src: Path) -> str:
-    """Return the first compiler or linker error of a build log, its path relative to the tree."""
-    for line in log.splitlines():
-        if _ERROR.match(line) or _OTHER_ERROR.search(line):
-            return _relative(line, src)
-    kept = [line for line in log.splitlines() if "***" in line]
-    # The first: make says at each level that the one below failed.
-    return (kept[:1] or log.splitlines()[-1:] or ["make said nothing"])[0].strip()
-
-
-@once
-def compiler() -> str:
-    """Return the compiler's version line; UsageProblem when there is none."""
-    return _version_line("gcc")
-
-
-def compiled(sources: Sequence[Path], flags: Sequence[str]) -> Path:
-    """Compile the first of `sources`, our own C, with gcc; the others are what it includes.
-
-    Kept in the cache by content, flags and compiler. Raises InfraError when it does not compile.
-    """
-    digest = hashlib.sha256("\0".join((compiler(), *flags)).encode())
-    for source in sources:
-        digest.update(source.read_bytes())
-    path = cache.root() / "agent" / digest.hexdigest()[:16]
-    with cache.locked("agent"), cache.disk_errors(f"compiling {sources[0].name}"):
-        if not path.is_file():
-            path.parent.mkdir(exist_ok=True)
-            part = path.with_suffix(".new")
-            command = ["gcc", "-O2", "-Wall", *flags, "-o", str(part), str(sources[0])]
-            done = subprocess.run(command, capture_output=True, text=True)
-            if done.returncode:
-                raise InfraError(
-                    f"{sources[0].name} does not compile (libc6-dev there?):\n{done.stderr[-800:]}"
-                )
-            part.replace(path)
-    return path
-
-
-@once
-def _linker() -> str:
-    return _version_line("ld")
-
-
-def _version_line(tool: str) -> str:
-    try:
-        done = subprocess.run([tool, "--version"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise UsageProblem(
-            f"{tool} is missing ({error}): `make setup` installs the tools"
-        ) from error
-    return done.stdout.splitlines()[0]
-
-
 def _environment() -> dict[str, str]:
     """Make's: the same build everywhere, and nothing of a `make` that we may run below."""
     environment = os.environ | {
@@ -407,22 +316,6 @@ def _environment() -> dict[str, str]:
 @once
 def _compiler_choice() -> tuple[str, ...]:
     return ("CC=ccache gcc",) if shutil.which("ccache") else ()
-
-
-def _read_fragment(path: Path) -> str:
-    if not path.is_file():
-        raise UsageProblem(f"--kernel-config={path}: no such config fragment")
-    try:
-        text = path.read_text()
-    except (OSError, ValueError) as error:
-        raise UsageProblem(f"--kernel-config={path}: not to be read: {error}") from error
-    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
-        if line and not line.startswith("#") and not _OPTION.match(line):
-            raise UsageProblem(
-                f"--kernel-config={path}: line {number} is no option: {line!r}; it takes"
-                " CONFIG_NAME=value, or # CONFIG_NAME is not set"
-            )
-    return "\n" + text
 
 
 def _digest(*parts: str) -> str:

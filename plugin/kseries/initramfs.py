@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from virtme.cpiowriter import CpioWriter
 
 from . import cache
-from .build import compiled
+from .compiler import compiled
 from .errors import UsageProblem
 
 # The C that is the plugin's own.

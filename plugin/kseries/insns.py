@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache as once
 from pathlib import Path
 
-from .build import compiled
+from .compiler import compiled
 from .errors import InfraError, tail
 from .initramfs import AGENT
 from .lane import QEMU, qemu_version

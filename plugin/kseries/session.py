@@ -24,7 +24,8 @@ from . import (
     thresholds,
     tree,
 )
-from .build import Builder, Image, compiler
+from .build import Builder, Image
+from .compiler import compiler
 from .console import Splat, decode, decode_lines
 from .errors import DoesNotBoot, GuestCrashed, InfraError, KseriesError, UsageProblem
 from .guest import Guest, Ran

@@ -13,7 +13,7 @@ import matplotlib.figure  # noqa: F401
 import pytest
 import scipy.stats  # noqa: F401
 from hypothesis import settings
-from kseries import build, lane
+from kseries import compiler, lane
 
 from .projects import ROOT, Project
 
@@ -44,7 +44,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (folder / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{ROOT / 'plugin'}")
-    remembered = (lane.qemu_version, build.compiler, build._linker)
+    remembered = (lane.qemu_version, compiler.compiler, compiler.linker)
     for function in remembered:
         function.cache_clear()
     yield folder

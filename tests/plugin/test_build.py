@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from kseries import build
-from kseries.build import Builder, Image, fallen_out, first_error
+from kseries import build, compiler
+from kseries.build import Builder, Image
+from kseries.compiler import first_error
 from kseries.errors import DoesNotCompile, InfraError, UsageProblem
+from kseries.fragments import fallen_out
 from kseries.series import Series, load
 from kseries.source import Source, resolve
 from kseries.tree import Tree
@@ -121,10 +123,10 @@ def test_key_changes_with_tree_series_config_and_compiler(
     write_files(root, {"init/main.c": "int changed;\n"})
     keys.append(_builder(root, config).key(None))
     (tools / "gcc").write_text("#!/bin/sh\necho 'gcc 13'\n")
-    build.compiler.cache_clear()
+    compiler.compiler.cache_clear()
     keys.append(_builder(root, config).key(None))
     (tools / "ld").write_text("#!/bin/sh\necho 'ld 3'\n")
-    build._linker.cache_clear()
+    compiler.linker.cache_clear()
     keys.append(_builder(root, config).key(None))
     assert len(set(keys)) == len(keys)
 

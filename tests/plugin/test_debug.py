@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from kseries import console, needs
-from kseries.build import fallen_out
 from kseries.console import Scanner, decode_lines
+from kseries.fragments import fallen_out
 from kseries.settings import config_names
 
 from .fakes import DATA
