@@ -13,6 +13,7 @@
 
 #define TRACEFS "/sys/kernel/tracing"
 #define EVENT "events/skb/kfree_skb"
+#define TELL_MOST 50
 
 static char instance[64];
 
@@ -173,12 +174,15 @@ void drops_tell(void)
 	char *line = NULL, *at;
 	size_t size = 0;
 	FILE *in = get("trace");
+	u64 n = 0;
 
 	while (next_event(in, &line, &size)) {
 		at = strstr(line, "kfree_skb: ");
-		if (at)
+		if (at && n++ < TELL_MOST)
 			ktap_diag("freed: %.*s", (int)strcspn(at, "\n"), at);
 	}
+	if (n > TELL_MOST)
+		ktap_diag("freed: %llu more", n - TELL_MOST);
 	free(line);
 	fclose(in);
 }

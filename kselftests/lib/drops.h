@@ -20,7 +20,7 @@ void drops_start_of(u16 protocol);
 u64 drops_count(void);
 /* Those of them whose location (or any of the line) has @text in it. */
 u64 drops_count_at(const char *text);
-/* Says of each where it was freed, and why: to explain a failure. */
+/* Says of the first 50 where they were freed, and why: to explain a failure. */
 void drops_tell(void);
 /* Removes the instance; also done when the program ends in any way. */
 void drops_stop(void);

@@ -97,9 +97,10 @@ def _hold(item: pytest.Item, case: str, stock: Run, run: Run) -> None:
     threshold, wall = _threshold(item), lane_of(item) == WALL
     lane = WALL if wall else EXACT
     calibrate.must_not_be_finer({case: threshold}, floor_key(item.config.stash[KEY], lane))
+    samples = run.measured(threshold.metric)
     comparison = compare(
         stock.measured(threshold.metric),
-        run.measured(threshold.metric),
+        samples,
         threshold,
         lane=lane,
         confidence=LEVEL if wall else CONFIDENCE,
@@ -110,7 +111,6 @@ def _hold(item: pytest.Item, case: str, stock: Run, run: Run) -> None:
     worse = [describe(comparison)] if comparison.word == "regressed" else []
     earlier = item.config.stash[KEY].baseline
     if earlier and not wall:  # real time is only compared in pairs, boot by boot
-        samples = run.measured(threshold.metric)
         against = earlier.against(case, run.history, samples, functions[1], threshold)
         item.stash[AGAINST] = against
         worse += [describe_against(against)] if against and against.word == "regressed" else []
