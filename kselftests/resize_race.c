@@ -172,7 +172,7 @@ static void race(struct race *ra)
 	bool flowed;
 
 	ra->sender_cpu = cpu[0];
-	drops_start(NULL);
+	bench_count_freed(&ra->sc);
 	drain_start(&reader);
 	if (pthread_create(&sender, NULL, send_all, ra) ||
 	    pthread_create(&resizer, NULL, resize_all, ra))
@@ -199,6 +199,7 @@ int main(int argc, char **argv)
 	    !qdisc_holds(ra.sc.qdisc))
 		ktap_bail("resize_race takes tun or tap, a qdisc, a length and resizes above 0");
 	ktap_plan(3);
+	ra.sc.own_protocol = true;
 	netns_enter();
 	bench_open(&ra.bench, &ra.sc, "race0");
 	flows_start(&ra.out, 1, scenario_ether(&ra.sc), ra.bench.cookie);
