@@ -5,7 +5,8 @@
  * Whatever holds the frames that the ring has no slot for, these are dropped,
  * counted, and stop nothing; without the filter all frames arrive again. The
  * filter on the socket may also ask for less of a frame than there is, and the
- * program for more, which is all of it.
+ * program for more, which is all of it. Where there are both, the socket's comes
+ * first: the program sees what that has left of a frame.
  */
 #include <errno.h>
 #include <string.h>
@@ -23,15 +24,16 @@
 
 enum filter {
 	FILTER_MAC, FILTER_SOCKET, FILTER_EBPF, FILTER_SHORTEN, FILTER_WHOLE,
+	FILTER_BOTH,
 };
 
 static const char * const filters[] = {
-	"mac", "socket", "ebpf", "shorten", "whole", NULL,
+	"mac", "socket", "ebpf", "shorten", "whole", "both", NULL,
 };
 
 static const char * const reasons[] = {
 	"TAP_TXFILTER", "SOCKET_FILTER", "TAP_FILTER", "SOCKET_FILTER",
-	"TAP_FILTER",
+	"TAP_FILTER", "TAP_FILTER",
 };
 
 static bool by_program(enum filter filter)
@@ -88,10 +90,22 @@ static void filter_ebpf(int fd, bool on, bool whole)
 		must(fd, TUNSETFILTEREBPF, &none);
 }
 
+/* Each takes as much off what it is given. */
+static void filter_both(int fd, bool on)
+{
+	filter_socket(fd, on, true);
+	if (on)
+		trim_attach(fd);
+	else
+		filter_ebpf(fd, false, false);
+}
+
 static void set(enum filter filter, int fd, bool on)
 {
 	if (filter == FILTER_MAC)
 		filter_mac(fd, on);
+	else if (filter == FILTER_BOTH)
+		filter_both(fd, on);
 	else if (by_program(filter))
 		filter_ebpf(fd, on, filter == FILTER_WHOLE);
 	else
@@ -173,6 +187,8 @@ int main(int argc, char **argv)
 		check_come(&x, TRIM_BYTES);
 	else if (filter == FILTER_WHOLE)
 		check_come(&x, 0);
+	else if (filter == FILTER_BOTH)
+		check_come(&x, 2 * TRIM_BYTES);
 	else
 		check_unwanted(&x);
 	set(filter, x.b.fd[0], false);

@@ -23,6 +23,7 @@ enum how {
 	HOW_CARRIER,	/* off and on again */
 	HOW_SHRINK,
 	HOW_GIVEN_BACK,	/* by vhost-net */
+	HOW_GIVEN_DARK,	/* the same, while there is no carrier */
 	HOW_ATTACH,	/* a file whose ring was filled while it had no queue */
 	HOW_OPEN,	/* a second file opens the device */
 	HOW_DETACH,	/* the first queue goes, the full one has its number then */
@@ -30,8 +31,8 @@ enum how {
 };
 
 static const char * const hows[] = {
-	"link", "carrier", "shrink", "given_back", "attach", "open", "detach",
-	"close", NULL
+	"link", "carrier", "shrink", "given_back", "given_dark", "attach", "open",
+	"detach", "close", NULL
 };
 
 struct test {
@@ -100,6 +101,13 @@ static void leave_full(struct test *t)
 		run_send(x, 1);
 		vhost_detach(t->vhost.vhost);
 		break;
+	case HOW_GIVEN_DARK:
+		held_by_vhost(t);
+		run_send(x, 1);
+		probe_carrier(x->b.fd[0], x->b.dev, false, x->sc.stall_ms);
+		vhost_detach(t->vhost.vhost);
+		tuntap_carrier(x->b.fd[0], true);
+		break;
 	case HOW_ATTACH:
 		held_by_vhost(t);
 		run_attach_held(x, &t->vhost, t->len);
@@ -164,7 +172,8 @@ static void check(struct test *t)
 
 static bool only_of_one(enum how how)
 {
-	return how == HOW_GIVEN_BACK || how == HOW_ATTACH || how == HOW_OPEN;
+	return how == HOW_GIVEN_BACK || how == HOW_GIVEN_DARK ||
+	       how == HOW_ATTACH || how == HOW_OPEN;
 }
 
 static bool only_of_two(enum how how)

@@ -15,10 +15,12 @@
 #include "run.h"
 
 #define EXTRA 5U
+#define DEV_PREFIX "stopped-"
 /* dev->watchdog_timeo is 5 s where a driver sets none, and looked at as often. */
 #define LONG_S 11
 
 static const enum dev_kind devs[] = { DEV_TUN, DEV_TAP };
+static const char * const names[] = { DEV_PREFIX "tun", DEV_PREFIX "tap" };
 
 struct stopped {
 	struct run x;
@@ -33,7 +35,7 @@ static void stop(struct stopped *st, const struct scenario *sc, unsigned int i)
 
 	x->sc = *sc;
 	x->sc.dev = devs[i];
-	run_open(x, scenario_dev_name(devs[i]));
+	run_open(x, names[i]);
 	run_send(x, x->sc.len + EXTRA);
 	st->held = (unsigned int)run_backlog(x);
 	listener_open(&st->tap, x->b.dev, scenario_ether(&x->sc));
@@ -70,7 +72,8 @@ int main(int argc, char **argv)
 	if (!qdisc_holds(sc.qdisc) || !sc.len)
 		ktap_bail("long_stop takes a qdisc, a length above 0; tun and tap both");
 	ktap_plan(4);
-	kmsg_open(&kmsg, "NETDEV WATCHDOG");
+	/* Each line on a matter of the devices names one of them. */
+	kmsg_open(&kmsg, DEV_PREFIX);
 	netns_enter();
 	drops_start("FULL_RING");
 	for (i = 0; i < ARRAY_SIZE(devs); i++) {

@@ -70,6 +70,8 @@ static void check_drained(const struct test *t, u64 expected)
 			dev.tx_packets, t->run.out.frames);
 	else
 		ktap_skip("what it delivers it has received", "counted as sent");
+	ktap_ok(!dev.errors, "a full ring is no error of the device: %llu",
+		dev.errors);
 }
 
 static void test_qdisc(struct test *t)
@@ -77,7 +79,7 @@ static void test_qdisc(struct test *t)
 	const struct ledger *f = &t->filled;
 	struct tally early;
 
-	ktap_plan(11);
+	ktap_plan(12);
 	fill(t);
 	early = t->tap;
 	ktap_ok(!f->driver_drops, "no FULL_RING drop while filling: %llu",
@@ -120,7 +122,7 @@ static void test_dropping(struct test *t)
 	u64 excess = t->extra;
 	u64 counted;
 
-	ktap_plan(9);
+	ktap_plan(10);
 	fill(t);
 	counted = own ? f->tx_dropped : f->rx_dropped;
 	ktap_ok(f->driver_drops == excess,

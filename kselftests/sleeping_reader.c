@@ -2,7 +2,8 @@
 /*
  * A reader that sleeps on an empty ring is told of the next frame, in whatever
  * way it waits. The other programs' readers look again after a while; this one
- * does not.
+ * does not. And of one that comes just as it goes to sleep, --rounds times: a
+ * trap makes the time longer between its look at the ring and what follows.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,9 +22,12 @@
 #include "scenario.h"
 #include "stall.h"
 #include "task.h"
+#include "trap.h"
 #include "uring.h"
 
 #define ROUNDS 16
+/* The reader's longest pause after a frame, in turns of rnd_pause(). */
+#define PAUSE 20000
 #define NEVER_MS 3600000
 
 enum wait {
@@ -41,6 +45,11 @@ struct sleeper {
 	int epoll;
 	struct uring *uring;
 	struct tally *out;
+	int cpu;
+	u32 rnd;
+	unsigned int pause;
+	u64 slots;		/* of the ring, for the trap; 0: none */
+	unsigned int n_slots;
 	/* The thread's own, but for the looks of the other. */
 	u64 got;
 	int tid;
@@ -96,14 +105,22 @@ static void *sleeper_thread(void *arg)
 {
 	struct sleeper *sl = arg;
 	char buf[FRAME_MAX];
+	struct trap tr = {};
 	ssize_t len;
 
+	cpu_pin(sl->cpu);
+	if (sl->slots) {
+		trap_open(&tr, sl->slots, sl->n_slots);
+		trap_set(&tr, true);
+	}
 	shared_set(sl->tid, (int)syscall(SYS_gettid));
 	while (!shared_get(sl->stop)) {
 		len = read_frame(sl, buf);
 		if (len >= 0) {
 			tally_frame(sl->out, buf, (size_t)len);
 			shared_add(sl->got, 1);
+			/* The next one is on its way, which takes longer. */
+			rnd_pause(&sl->rnd, sl->pause);
 		} else if (errno == EAGAIN) {
 			wait_for_frame(sl);
 		} else if (errno != EINTR) {
@@ -113,6 +130,7 @@ static void *sleeper_thread(void *arg)
 	}
 	if (sl->uring)
 		uring_close(sl->uring);
+	trap_close(&tr);
 	return NULL;
 }
 
@@ -173,29 +191,63 @@ static bool sleeps(const struct sleeper *sl, const struct scenario *sc, u64 n)
 	return false;
 }
 
+/* One frame each time that the last one has been taken: how many were. */
+static unsigned int race(struct sleeper *sl, const struct scenario *sc,
+			 struct sender *s, unsigned int rounds)
+{
+	u64 n = shared_get(sl->got);
+	unsigned int i;
+
+	for (i = 0; i < rounds; i++) {
+		if (sender_send(s) != SEND_OK ||
+		    !load_wait_for(&sl->got, ++n, sc->stall_ms))
+			break;
+	}
+	return i;
+}
+
 int main(int argc, char **argv)
 {
 	struct sleeper sl = {
 		.wait = (enum wait)choice_take(&argc, argv, "wait", waits,
 					       WAIT_READ),
 	};
-	unsigned int i, burst;
+	unsigned int i, burst, rounds = 0;
+	const struct scenario_option options[] = {
+		{ "rounds", &rounds, "of a frame as the reader goes to sleep (0)" },
+	};
+	int cpu[CPU_SETSIZE];
 	struct scenario sc;
 	struct sender s;
 	struct tally t;
 	struct bench b;
 	bool told;
 
-	scenario_parse(&sc, argc, argv, NULL, 0);
-	if (!scenario_owns_queue(&sc) || !sc.len)
-		ktap_bail("tun and tap only, and a ring that holds frames");
-	ktap_plan(3);
+	scenario_parse(&sc, argc, argv, options, ARRAY_SIZE(options));
+	if (!sc.len || (rounds && sc.len > TRAP_SLOTS))
+		ktap_bail("a ring that holds frames, with rounds at most %d",
+			  TRAP_SLOTS);
+	if (sc.dev == DEV_IPVTAP || (sc.dev == DEV_MACVTAP && sl.wait == WAIT_SIGIO))
+		ktap_bail("not ipvtap, and macvtap sends no SIGIO");
+	/* pfifo_fast has an array of its own, which the trap would take for the ring's. */
+	if (rounds && !strcmp(sc.qdisc, "pfifo_fast"))
+		ktap_bail("with rounds no pfifo_fast");
+	ktap_plan(rounds ? 4 : 3);
 	netns_enter();
 	bench_open(&b, &sc, "sleep0");
 	bench_sender(&b, &sc, &s, false);
 	tally_start(&t, scenario_ether(&sc), b.cookie);
 	sl.fd = b.fd[0];
 	sl.out = &t;
+	sl.cpu = cpu[cpus_allowed(cpu, CPU_SETSIZE) - 1];
+	/* The reader and the sender each have a CPU, if there are two. */
+	cpu_pin(cpu[0]);
+	if (rounds) {
+		sl.slots = trap_find(b.dev, sc.len);
+		sl.n_slots = sc.len;
+		sl.rnd = rnd_start(sc.seed, 0);
+		sl.pause = PAUSE;
+	}
 	sleeper_start(&sl);
 
 	told = sleeps(&sl, &sc, 0);
@@ -212,6 +264,11 @@ int main(int argc, char **argv)
 		ktap_diag("stalled: %u of %u sent, %llu taken in all", burst,
 			  sc.len, shared_get(sl.got));
 
+	if (rounds) {
+		i = race(&sl, &sc, &s, rounds);
+		ktap_ok(i == rounds, "and of one that comes as it goes to sleep: %u of %u",
+			i, rounds);
+	}
 	sleeper_end(&sl);
 	if (!ktap_ok(tally_exact(&t, s.frame.seq) && !sl.error,
 		     "each of them comes out once, in order"))

@@ -4,6 +4,10 @@
  * is another file's. vhost-net gives frames back to it nevertheless, and they
  * can be read. Whoever reads them makes room in a ring that no queue belongs
  * to: the queue of that number is full and must stay as it is.
+ *
+ *   rest  vhost-net has got one frame, and gives back the others
+ *   all   it gives back all, and leaves that ring full: no queue is stopped for it
+ *   late  it gives them back when the queue of that number is full already
  */
 #include <errno.h>
 #include <poll.h>
@@ -11,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "choice.h"
 #include "drops.h"
 #include "ktap.h"
 #include "netdev.h"
@@ -23,8 +28,14 @@
 #define FIRST_PORT 43000
 #define PORTS 64
 
+enum give { GIVE_REST, GIVE_ALL, GIVE_LATE };
+
+static const char * const gives[] = { "rest", "all", "late", NULL };
+
 struct stale {
 	struct scenario sc;
+	enum give give;
+	struct reader vhost;
 	struct bench bench;
 	struct sender sender;
 	struct tally seen;	/* by a packet tap, on the way to the driver */
@@ -73,19 +84,42 @@ static void find_port(struct stale *sl)
 	ktap_bail("no port leads to the first queue");
 }
 
-/* Leave frames in the ring of a file that has no queue any more; how many. */
-static unsigned int leave_frames(struct stale *sl)
+/* vhost holds the frames of a file that has no queue any more; how many. */
+static unsigned int hold_frames(struct stale *sl)
 {
-	struct reader vhost;
+	struct reader *r = &sl->vhost;
 
 	sender_send_many(&sl->sender, sl->sc.len);
-	reader_open(&vhost, READER_VHOST, sl->bench.fd[0], &sl->out,
-		    sl->sc.stall_ms);
-	reader_hold(&vhost);
+	reader_open(r, READER_VHOST, sl->bench.fd[0], &sl->out, sl->sc.stall_ms);
+	if (sl->give == GIVE_ALL) {
+		reader_start(r);
+		vhost_takes_all(sl->bench.fd[0], sl->sc.stall_ms);
+	} else {
+		reader_hold(r);
+	}
 	tuntap_queue(sl->bench.fd[0], false);
-	vhost_detach(vhost.vhost);
-	reader_close(&vhost);
 	return sl->sc.len - (unsigned int)sl->out.frames;
+}
+
+static void give_back(struct stale *sl)
+{
+	vhost_detach(sl->vhost.vhost);
+	reader_close(&sl->vhost);
+}
+
+/* A frame of the only queue that is left comes out. */
+static bool flows(struct stale *sl)
+{
+	struct pollfd pfd = { .fd = sl->bench.fd[1], .events = POLLIN };
+	struct stall st;
+
+	stall_start(&st, sl->sc.stall_ms);
+	if (sender_send(&sl->sender) != SEND_OK)
+		return false;
+	while (!poll(&pfd, 1, stall_left_ms(&st)))
+		if (stall_over(&st))
+			return false;
+	return read_all(sl->bench.fd[1], NULL) == 1;
 }
 
 /* By whatever kind of reader, vhost-net once more among them. */
@@ -121,7 +155,11 @@ static void stale(struct stale *sl)
 
 	find_port(sl);
 	tally_start(&sl->out, scenario_ether(&sl->sc), sl->bench.cookie);
-	left = leave_frames(sl);
+	left = hold_frames(sl);
+	if (sl->give != GIVE_LATE)
+		give_back(sl);
+	if (sl->give == GIVE_ALL)
+		ktap_ok(flows(sl), "a ring that is full and has no queue stops none");
 	/* One queue is left, and it has the number of the one that went. */
 	tally_start(&sl->out, scenario_ether(&sl->sc), sl->bench.cookie);
 	tally_start(&sl->seen, scenario_ether(&sl->sc), sl->bench.cookie);
@@ -130,6 +168,8 @@ static void stale(struct stale *sl)
 	drops = drops_count();
 	listener_open(&tap, sl->bench.dev, scenario_ether(&sl->sc));
 
+	if (sl->give == GIVE_LATE)
+		give_back(sl);
 	take_left(sl, left);
 	let_softirqs_run();
 	listener_collect(&tap, &sl->seen);
@@ -149,7 +189,10 @@ static void stale(struct stale *sl)
 
 int main(int argc, char **argv)
 {
-	struct stale sl = {};
+	struct stale sl = {
+		.give = (enum give)choice_take(&argc, argv, "give", gives,
+					       GIVE_REST),
+	};
 
 	scenario_defaults(&sl.sc);
 	sl.sc.len = 16;
@@ -158,7 +201,7 @@ int main(int argc, char **argv)
 	if (!scenario_owns_queue(&sl.sc) || sl.sc.len < 2 || sl.sc.len > 31)
 		ktap_bail("stale_index takes tun or tap, a length of 2 to 31");
 	sl.sc.queues = 2;
-	ktap_plan(2);
+	ktap_plan(sl.give == GIVE_ALL ? 3 : 2);
 	netns_enter();
 	bench_open(&sl.bench, &sl.sc, "stale0");
 	tuntap_nonblock(sl.bench.fd[0]);

@@ -19,11 +19,11 @@
 
 #include "choice.h"
 #include "drops.h"
+#include "held.h"
 #include "ktap.h"
 #include "netdev.h"
 #include "qdisc.h"
 #include "ring.h"
-#include "run.h"
 #include "stall.h"
 
 enum part { PART_REFUSED, PART_DELETED, PART_DOWN, PART_NOQUEUE, PART_TX };
@@ -40,47 +40,27 @@ static const char * const parts[] = {
 #define WAITING 300U
 
 struct test {
-	struct run x;
+	struct held h;
 	struct run other;
-	struct reader vhost;
 };
-
-/* vhost has got one frame, and all others of the ring. */
-static void held(struct test *t)
-{
-	run_send(&t->x, t->x.sc.len);
-	reader_hold(&t->vhost);
-}
-
-/* Send, and have it from vhost, as often as this: how many frames came. */
-static unsigned int flow(struct test *t, unsigned int rounds)
-{
-	unsigned int room = ring_room(t->x.sc.len), n = 0;
-
-	while (rounds--) {
-		run_send(&t->x, room);
-		n += reader_take(&t->vhost, room);
-	}
-	return n;
-}
 
 static void check_refused(struct test *t)
 {
-	struct run *x = &t->x;
+	struct run *x = &t->h.x;
 	unsigned int n, got, room = ring_room(x->sc.len), want;
 	int bare = open("/dev/net/tun", O_RDWR | O_CLOEXEC), err;
 
 	ktap_plan(4);
 	if (bare < 0)
 		ktap_bail("/dev/net/tun: %s", strerror(errno));
-	held(t);
-	err = vhost_try_attach(t->vhost.vhost, bare);
+	held_fill(&t->h);
+	err = vhost_try_attach(t->h.vhost.vhost, bare);
 	ktap_ok(err == EINVAL, "a file without a device is refused: %s",
 		strerror(err));
 	want = x->sc.len - 1;
-	got = reader_take(&t->vhost, want);
+	got = reader_take(&t->h.vhost, want);
 	ktap_ok(got == want, "vhost gets what it held: %u of %u", got, want);
-	n = flow(t, 3);
+	n = held_flow(&t->h, 3);
 	ktap_ok(n == 3 * room, "and what is sent then: %u of %u", n, 3 * room);
 	ktap_ok(tally_exact(&x->out, x->sc.len + 3 * room),
 		"once and in order: %llu missing, %llu repeated, %llu foreign",
@@ -90,12 +70,12 @@ static void check_refused(struct test *t)
 
 static void let_go(struct test *t)
 {
-	ktap_ok(!vhost_try_attach(t->vhost.vhost, -1), "vhost lets go");
+	ktap_ok(!vhost_try_attach(t->h.vhost.vhost, -1), "vhost lets go");
 }
 
 static void check_deleted(struct test *t, bool down)
 {
-	struct run *x = &t->x;
+	struct run *x = &t->h.x;
 	/* A macvtap's file keeps what it was given back. */
 	bool keeps = !scenario_owns_queue(&x->sc);
 	u64 since, ms, freed, left = x->sc.len - 1 - keeps;
@@ -103,7 +83,7 @@ static void check_deleted(struct test *t, bool down)
 	ssize_t len;
 
 	ktap_plan(4);
-	held(t);
+	held_fill(&t->h);
 	freed = drops_count();
 	if (down) {
 		netdev_up(x->b.dev, false);
@@ -141,15 +121,15 @@ static u64 settled_backlog(const struct run *x)
 
 static void check_noqueue(struct test *t)
 {
-	struct run *x = &t->x;
+	struct run *x = &t->h.x;
 	unsigned int n, room = ring_room(x->sc.len);
 	u64 down;
 
 	ktap_plan(4);
 	run_send(x, x->sc.len + WAITING);
 	reader_take(&x->r, READ_BEFORE);
-	reader_start(&t->vhost);
-	n = reader_take(&t->vhost, OFFERED);
+	reader_start(&t->h.vhost);
+	n = reader_take(&t->h.vhost, OFFERED);
 	ktap_ok(n == OFFERED, "vhost gets what it has buffers for: %u of %u", n,
 		OFFERED);
 	ktap_figure("backlog_before", (long long)settled_backlog(x), "frames");
@@ -168,22 +148,22 @@ static void check_noqueue(struct test *t)
 
 static void check_tx(struct test *t)
 {
-	struct run *x = &t->x;
+	struct run *x = &t->h.x;
 	unsigned int n, want = x->sc.len - 1, room = ring_room(x->sc.len);
 
 	ktap_plan(4);
 	t->other.sc = x->sc;
 	t->other.sc.seed = ~x->sc.seed;
 	run_open(&t->other, "backend1");
-	held(t);
-	vhost_attach_tx(t->vhost.vhost, t->other.b.fd[0]);
+	held_fill(&t->h);
+	vhost_attach_tx(t->h.vhost.vhost, t->other.b.fd[0]);
 	run_send(&t->other, 1);
-	n = reader_take(&t->vhost, want);
+	n = reader_take(&t->h.vhost, want);
 	ktap_ok(n == want, "vhost gets what it held: %u of %u", n, want);
-	n = flow(t, 2);
+	n = held_flow(&t->h, 2);
 	ktap_ok(n == 2 * room, "and what is sent then: %u of %u", n, 2 * room);
-	vhost_attach_tx(t->vhost.vhost, -1);
-	n = flow(t, 2);
+	vhost_attach_tx(t->h.vhost.vhost, -1);
+	n = held_flow(&t->h, 2);
 	ktap_ok(n == 2 * room, "and after that: %u of %u", n, 2 * room);
 	ktap_ok(tally_exact(&x->out, x->sc.len + 4 * room),
 		"once and in order, and none of the other's: %llu missing, %llu repeated, %llu foreign",
@@ -194,7 +174,7 @@ static void check_tx(struct test *t)
 int main(int argc, char **argv)
 {
 	struct test t = {};
-	struct scenario *sc = &t.x.sc;
+	struct scenario *sc = &t.h.x.sc;
 	enum part part = (enum part)choice_take(&argc, argv, "part", parts,
 						PART_REFUSED);
 
@@ -202,8 +182,7 @@ int main(int argc, char **argv)
 	sc->len = 16;
 	scenario_options(sc, argc, argv, NULL, 0);
 	scenario_need_one_queue(sc);
-	sc->reader = READER_POLL;
-	if (part == PART_NOQUEUE && (!run_has_backlog(&t.x) || sc->len < LEAST))
+	if (part == PART_NOQUEUE && (!run_has_backlog(&t.h.x) || sc->len < LEAST))
 		ktap_bail("noqueue: tun or tap, a qdisc before, a length from %u",
 			  LEAST);
 	if (part != PART_NOQUEUE && (sc->len < 2 || sc->len > VHOST_BATCH))
@@ -211,8 +190,7 @@ int main(int argc, char **argv)
 	sc->own_protocol = true;
 	netns_enter();
 	bench_count_freed(sc);
-	run_open(&t.x, "backend0");
-	reader_open(&t.vhost, READER_VHOST, t.x.b.fd[0], &t.x.out, sc->stall_ms);
+	held_open(&t.h, "backend0");
 	if (part == PART_REFUSED)
 		check_refused(&t);
 	else if (part == PART_DELETED || part == PART_DOWN)
@@ -221,8 +199,7 @@ int main(int argc, char **argv)
 		check_noqueue(&t);
 	else
 		check_tx(&t);
-	reader_close(&t.vhost);
-	run_close(&t.x);
+	held_close(&t.h);
 	drops_stop();
 	return ktap_status();
 }

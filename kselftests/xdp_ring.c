@@ -123,9 +123,11 @@ static void test_waits(struct test *t)
 {
 	unsigned int len = t->sc.len, all = len + EXTRA, sent, got;
 	struct netdev_stats dev;
+	struct listener tap;
+	struct tally seen;
 	u64 lost, drops;
 
-	ktap_plan(8);
+	ktap_plan(9);
 	lost = xdp_send(t, len);
 	sent = sender_send_many(&t->qdisc, EXTRA);
 	netdev_stats(t->b.dev, &dev);
@@ -150,11 +152,17 @@ static void test_waits(struct test *t)
 	/* Now it is the qdisc's frames that fill it, and stop the queue. */
 	drops = drops_count();
 	sent = sender_send_many(&t->qdisc, all);
+	listener_open(&tap, t->b.dev, true);
+	tally_start(&seen, true, t->b.cookie);
 	lost = xdp_send(t, EXTRA);
+	listener_collect(&tap, &seen);
+	listener_close(&tap);
 	drops = drops_count() - drops;
 	ktap_ok(sent == all && lost == EXTRA && !drops,
 		"a stopped queue keeps its own, XDP loses: %u sent, %llu and %llu dropped",
 		sent, lost, drops);
+	ktap_ok(!seen.frames, "nor does XDP have it try again: %llu times",
+		seen.frames);
 	got = take(t, all - (unsigned int)drops);
 	ktap_ok(got == all, "and the reader gets them: %u of %u", got, all);
 }

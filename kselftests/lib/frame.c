@@ -13,6 +13,7 @@
 #include "netdev.h"
 
 #define PORT_TO 9	/* discard */
+#define VLAN_BYTES 4
 #define SOCKET_BYTES (256 << 20)
 
 struct packet {
@@ -36,20 +37,29 @@ static u16 ip_sum(const void *head)
 	return htons((u16)~sum);
 }
 
-static size_t ether_build(void *buf, const struct frame *f)
+static size_t ether_size(const struct frame *f)
 {
-	struct ethhdr *eth = buf;
+	if (!f->ether)
+		return 0;
+	return sizeof(struct ethhdr) + (f->vlan ? VLAN_BYTES : 0);
+}
+
+static void ether_build(void *buf, const struct frame *f)
+{
 	static const u8 src[ETH_ALEN] = { 2, 0, 0, 0, 0, 1 };
+	struct ethhdr *eth = buf;
+	u16 tag[2] = { htons(f->vlan), htons(ETH_P_IP) };
 
 	memcpy(eth->h_dest, f->dst_mac, ETH_ALEN);
 	memcpy(eth->h_source, src, ETH_ALEN);
-	eth->h_proto = htons(ETH_P_IP);
-	return sizeof(*eth);
+	eth->h_proto = htons(f->vlan ? ETH_P_8021Q : ETH_P_IP);
+	if (f->vlan)
+		memcpy(eth + 1, tag, sizeof(tag));
 }
 
 size_t frame_build(void *buf, const struct frame *f)
 {
-	size_t head = f->ether ? ether_build(buf, f) : 0;
+	size_t head = ether_size(f);
 	struct packet p = {
 		.ip = {
 			.version = 4,
@@ -72,6 +82,8 @@ size_t frame_build(void *buf, const struct frame *f)
 		.seq_low = (u32)f->seq,
 	};
 
+	if (f->ether)
+		ether_build(buf, f);
 	p.ip.check = ip_sum(&p.ip);
 	memcpy((char *)buf + head, &p, sizeof(p));
 	memset((char *)buf + head + sizeof(p), 0xa5, f->tail);
@@ -80,11 +92,17 @@ size_t frame_build(void *buf, const struct frame *f)
 
 bool frame_parse(const void *buf, size_t len, struct frame *f)
 {
-	size_t head = f->ether ? sizeof(struct ethhdr) : 0;
+	size_t head = ether_size(f);
 	struct packet p;
+	u16 tag;
 
 	if (len != head + sizeof(p) + f->tail)
 		return false;
+	if (f->ether && f->vlan) {
+		memcpy(&tag, (const char *)buf + sizeof(struct ethhdr), sizeof(tag));
+		if (tag != htons(f->vlan))
+			return false;
+	}
 	memcpy(&p, (const char *)buf + head, sizeof(p));
 	if (p.ip.version != 4 || p.udp.dest != htons(PORT_TO) ||
 	    p.cookie != f->cookie)
@@ -212,6 +230,7 @@ void tally_frame(struct tally *t, const void *buf, size_t len)
 		.ether = t->ether,
 		.cookie = t->cookie,
 		.tail = t->tail,
+		.vlan = t->vlan,
 	};
 
 	if (!frame_parse(buf, len, &f)) {

@@ -27,12 +27,13 @@ struct frame {
 	u32 cookie;
 	u64 seq;
 	u16 tail;		/* bytes behind it, for a filter to trim */
+	u16 vlan;		/* an Ethernet frame's 802.1Q tag; 0: none */
 };
 
 size_t frame_build(void *buf, const struct frame *f);
 /*
- * True for a frame of the same run (f->cookie) with f->tail bytes behind it;
- * fills in port, tos and seq.
+ * True for a frame of the same run (f->cookie) with f->tail bytes behind it, and
+ * f->vlan in front; fills in port, tos and seq.
  */
 bool frame_parse(const void *buf, size_t len, struct frame *f);
 
@@ -70,7 +71,8 @@ void sender_close(struct sender *s);
 /* What came out at the far end, for one flow (or where flows don't matter). */
 struct tally {
 	bool ether;
-	u16 tail;		/* set after tally_start(): see struct frame */
+	u16 tail;		/* these two set after tally_start(): see struct frame */
+	u16 vlan;
 	u32 cookie;
 	u64 next;		/* lowest number not yet passed */
 	u64 frames;

@@ -1,41 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "kmsg.h"
 #include "ktap.h"
+#include "sysctl.h"
 
 #define LIMIT "/proc/sys/net/core/message_cost"
 /* One record, with what devices have to add to it. */
 #define RECORD 8192
 
-static int limit = -1;		/* of the first netns, wherever we are */
-static char usual[16];
-static ssize_t usual_len;
-
-static void limit_back(void)
-{
-	if (limit < 0)
-		return;
-	if (pwrite(limit, usual, (size_t)usual_len, 0) != usual_len)
-		ktap_diag("%s: %s", LIMIT, strerror(errno));
-	close(limit);
-	limit = -1;
-}
-
-static void limit_off(void)
-{
-	limit = open(LIMIT, O_RDWR | O_CLOEXEC);
-	if (limit < 0)
-		ktap_bail("%s: %s", LIMIT, strerror(errno));
-	usual_len = pread(limit, usual, sizeof(usual), 0);
-	if (usual_len < 1 || pwrite(limit, "0\n", 2, 0) != 2)
-		ktap_bail("%s: %s", LIMIT, strerror(errno));
-	atexit(limit_back);
-}
+static struct sysctl limit;
 
 void kmsg_open(struct kmsg *k, const char *text)
 {
@@ -44,7 +21,8 @@ void kmsg_open(struct kmsg *k, const char *text)
 	k->fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (k->fd < 0 || lseek(k->fd, 0, SEEK_END) < 0)
 		ktap_bail("/dev/kmsg: %s", strerror(errno));
-	limit_off();
+	sysctl_open(&limit, LIMIT);
+	sysctl_set(&limit, "0\n");
 }
 
 u64 kmsg_count(struct kmsg *k)
@@ -64,5 +42,5 @@ u64 kmsg_count(struct kmsg *k)
 void kmsg_close(struct kmsg *k)
 {
 	close(k->fd);
-	limit_back();
+	sysctl_close(&limit);
 }

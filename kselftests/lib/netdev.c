@@ -269,6 +269,13 @@ static void stats_answer(const struct nlmsghdr *nlh, void *arg)
 	st->tx_packets = all.tx_packets;
 	st->rx_dropped = all.rx_dropped;
 	st->tx_dropped = all.tx_dropped;
+	st->errors = all.rx_errors + all.tx_errors + all.collisions +
+		     all.rx_length_errors + all.rx_over_errors +
+		     all.rx_crc_errors + all.rx_frame_errors +
+		     all.rx_fifo_errors + all.rx_missed_errors +
+		     all.tx_aborted_errors + all.tx_carrier_errors +
+		     all.tx_fifo_errors + all.tx_heartbeat_errors +
+		     all.tx_window_errors;
 }
 
 void netdev_stats(const char *name, struct netdev_stats *st)

@@ -19,6 +19,7 @@ struct netdev_stats {
 	u64 tx_packets;
 	u64 rx_dropped;
 	u64 tx_dropped;
+	u64 errors;		/* of all kinds, drops are none */
 };
 
 /* A fresh netns without IPv6, so that only the test's own frames are in it. */

@@ -26,10 +26,19 @@ struct vhost *vhost_open_vnet(unsigned int size);
 void vhost_attach(struct vhost *v, int tap_fd);
 /* The same where it may be refused: 0, or an errno, and all is as before. */
 int vhost_try_attach(struct vhost *v, int fd);
+/* Wait until it has taken all that was in the ring behind @tap_fd. */
+void vhost_takes_all(int tap_fd, unsigned int stall_ms);
 /* Back to the ring goes what was taken and not yet delivered. */
 void vhost_detach(struct vhost *v);
-/* Where the guest's own frames would go, of which there are none; -1: nowhere. */
+/* Where the guest's own frames go; -1: nowhere. */
 void vhost_attach_tx(struct vhost *v, int tap_fd);
+/*
+ * Send one of them, which nobody will have, and wait until vhost has looked for
+ * more, and polled for what there is to receive; false if it does not do so.
+ */
+bool vhost_send(struct vhost *v, unsigned int stall_ms);
+/* How long vhost looks for more, of both directions, before it sleeps; 0: not. */
+void vhost_busy_poll(struct vhost *v, unsigned int us);
 /*
  * Begin anew, as after a guest's reset (VHOST_RESET_OWNER): detached, and to be
  * attached again. No buffer may be pending.

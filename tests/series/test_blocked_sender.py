@@ -30,6 +30,15 @@ def test_blocked_sender(
     kernel_run.check()
 
 
+@pytest.mark.kernel_case("keeps", reason="nothing waits, and the ring's frames are nobody's")
+@pytest.mark.kernel_program(
+    "blocked_sender --dev {dev} --qdisc noqueue --len {length} --via {via} --how {how}"
+)
+@pytest.mark.scenarios(dev=DEVICES, length=(16, 64), via=("packet", "udp"), how=("wake", "poll"))
+def test_noqueue_never_blocks(kernel_run: Run, dev: str, length: int, via: str, how: str) -> None:
+    kernel_run.check()
+
+
 # pfifo_fast holds as many frames as the ring: of one that short, fewer than a socket may have.
 @pytest.mark.kernel_case("changes", reason=REASON)
 @pytest.mark.kernel_program(

@@ -21,8 +21,10 @@ OWN = (
     "macvtap_files",
     "multi_queue",
     "resize_look",
+    "second_look",
     "stale_index",
     "vhost_backend",
+    "vhost_holds",
     "vhost_queues",
     "wake_context",
 )

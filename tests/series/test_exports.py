@@ -45,11 +45,19 @@ def test_exports(kernel_tree: Source, kernel_series: Series, prefix: int) -> Non
         for name in sorted(used & set(_functions(with_driver))):
             offered += 1
             if not _is_inline(name, with_driver):
+                only_if = _conditions(text(driver), rf"EXPORT_SYMBOL(_GPL)?\({name}\);")
+                assert all("IS_ENABLED(" in line for line in only_if), (
+                    f"{driver} has {name}() only with {', '.join(only_if)}: not so where"
+                    " that is a module"
+                )
                 assert re.search(rf"^EXPORT_SYMBOL(_GPL)?\({name}\);", text(driver), re.M), (
                     f"{driver} does not export {name}(): with CONFIG_VHOST_NET=m it is missing"
                 )
             assert _is_inline(name, without), (
                 f"{header} has no static inline {name}() for a kernel without {driver}"
+            )
+            assert _arguments(name, without) == _arguments(name, with_driver), (
+                f"{header}: without {driver} {name}() takes other arguments"
             )
             assert not _says_yes(name, without), (
                 f"{header}: without {driver} {name}() says that a file is one of its"
@@ -79,6 +87,31 @@ def _functions(text: str) -> list[str]:
 
 def _is_inline(name: str, text: str) -> bool:
     return bool(re.search(rf"^static inline [^;{{}}]*\b{name}\(", text, re.M))
+
+
+def _arguments(name: str, text: str) -> list[str]:
+    """Return the types of what a function takes, as its first mention in a header has them."""
+    found = re.search(rf"\b{name}\(((?:[^()]|\([^()]*\))*)\)", text)
+    assert found, name
+    arguments = re.split(r",(?![^()]*\))", found[1])
+    # A name is the last word, or the one that is called.
+    bare = (re.sub(r"(?<=[\s*])\w+$|(?<=\(\*)\w+(?=\))", "", one.strip()) for one in arguments)
+    return [re.sub(r"\s+", "", one) for one in bare]
+
+
+def _conditions(source: str, wanted: str) -> list[str]:
+    """Return the #if lines that the first match of `wanted` is in."""
+    inside: list[str] = []
+    for line in source.splitlines():
+        if re.match(r"#\s*if", line):
+            inside.append(line)
+        elif re.match(r"#\s*el", line):
+            inside[-1] = line
+        elif re.match(r"#\s*endif", line):
+            inside.pop()
+        elif re.search(wanted, line):
+            return inside
+    return []
 
 
 def _says_yes(name: str, text: str) -> bool:

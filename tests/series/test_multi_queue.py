@@ -65,3 +65,10 @@ def test_all_at_once(
     kernel_run: Run, dev: str, child: str, queues: int, length: int, senders: int
 ) -> None:
     kernel_run.check()
+
+
+@pytest.mark.kernel_case("fixes", reason="the driver drops what the queue with a qdisc cannot hold")
+@pytest.mark.kernel_program("mixed_qdiscs --dev {dev} --len {length} --plain {plain}")
+@pytest.mark.scenarios(dev=DEVICES, length=LENGTHS, plain=(0, 1))
+def test_each_queue_its_own_qdisc(kernel_run: Run, dev: str, length: int, plain: int) -> None:
+    kernel_run.check()

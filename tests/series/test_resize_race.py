@@ -51,3 +51,19 @@ def test_given_back_race(kernel_run: Run, dev: str, length: int) -> None:
 @pytest.mark.scenarios(dev=("tun", "tap"), length=(2, 4))
 def test_given_back_to_a_sender(kernel_run: Run, dev: str, length: int) -> None:
     kernel_run.check()
+
+
+@pytest.mark.kernel_case("fixes", reason="what finds the ring full is dropped")
+@pytest.mark.kernel_program(
+    "given_back_race --other fills --dev {dev} --qdisc fq_codel --len {length}", alone=True
+)
+@pytest.mark.scenarios(dev=("tun", "tap"), length=(1, 2, 4))
+def test_given_back_to_the_last_slot(kernel_run: Run, dev: str, length: int) -> None:
+    kernel_run.check()
+
+
+@pytest.mark.kernel_case("keeps", reason="who finds room after all leaves no frame behind")
+@pytest.mark.kernel_program("second_look --dev {dev} --qdisc {qdisc}", alone=True)
+@pytest.mark.scenarios(dev=("tun", "tap"), qdisc=("fq_codel", "fq", "prio"))
+def test_second_look(kernel_run: Run, dev: str, qdisc: str) -> None:
+    kernel_run.check()

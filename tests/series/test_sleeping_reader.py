@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from kseries.run import Run
 
-from .matrix import DEVICES
+from .matrix import DEVICES, few
 
-WAITS = ("read", "readv", "poll", "select", "epoll", "iouring", "sigio")
+ON_MACVTAP = ("read", "readv", "poll", "select", "epoll", "iouring")
+WAITS = (*ON_MACVTAP, "sigio")
 
 
 @pytest.mark.kernel_case("keeps", reason="a frame in the ring wakes its reader, as ever")
@@ -16,6 +17,16 @@ WAITS = ("read", "readv", "poll", "select", "epoll", "iouring", "sigio")
 )
 @pytest.mark.scenarios(wait=WAITS, dev=DEVICES, qdisc=("fq_codel", "noqueue", "mq"), length=(1, 16))
 def test_sleeping_reader(kernel_run: Run, wait: str, dev: str, qdisc: str, length: int) -> None:
+    kernel_run.check()
+
+
+@pytest.mark.kernel_case("keeps", reason="a frame that comes as the reader goes to sleep wakes it")
+@pytest.mark.kernel_program(
+    "sleeping_reader --dev {dev} --wait {wait} --qdisc noqueue --len {length} --rounds 300",
+    alone=True,
+)
+@pytest.mark.scenarios(dev=(*DEVICES, "macvtap"), wait=few(ON_MACVTAP, "read", "epoll"), length=(1, 4))
+def test_reader_that_goes_to_sleep(kernel_run: Run, dev: str, wait: str, length: int) -> None:
     kernel_run.check()
 
 

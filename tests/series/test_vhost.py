@@ -55,6 +55,8 @@ def test_vhost_comes_and_goes(
 def test_vhost_gives_back_room(kernel_run: Run, dev: str) -> None:
     kernel_run.check()
     must_wait(kernel_run, "backlog_before")
+    if kernel_run.figures["destroyed"]:
+        kernel_run.fail("what was given back was destroyed, and there was room for it")
 
 
 # What the others' rings must be spared shows only where the served one is not the first.
