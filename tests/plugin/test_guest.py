@@ -76,7 +76,8 @@ for line in port.makefile():
     said = f"out {{number}} {{argv[0]}} is number {{number}}\\nend {{number}} exit 0 1\\n"
     port.sendall(said.encode())
     if argv[0] == "late":
-        time.sleep(0.2)
+        while not os.path.exists(argv[1]):
+            time.sleep(0.01)
         print({WARNING!r}, flush=True)
     if argv[0] == "dies":
         break
@@ -165,9 +166,11 @@ def _run_until(guest: Guest, seen: Callable[[], bool]) -> None:
             break
 
 
-def test_what_is_said_late_is_told_with_the_next(two: list[Guest]) -> None:
+def test_what_is_said_late_is_told_with_the_next(two: list[Guest], tmp_path: Path) -> None:
     first, second = two
-    assert first.run(["late"], 1000).splats == []
+    go = tmp_path / "go"
+    assert first.run(["late", str(go)], 1000).splats == []
+    go.touch()
     _run_until(second, lambda: bool(first.scanner.splats))
     assert [splat.kind for splat in first.run(["b"], 1000).splats] == ["warning"]
 

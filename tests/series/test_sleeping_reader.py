@@ -25,7 +25,9 @@ def test_sleeping_reader(kernel_run: Run, wait: str, dev: str, qdisc: str, lengt
     "sleeping_reader --dev {dev} --wait {wait} --qdisc noqueue --len {length} --rounds 300",
     alone=True,
 )
-@pytest.mark.scenarios(dev=(*DEVICES, "macvtap"), wait=few(ON_MACVTAP, "read", "epoll"), length=(1, 4))
+@pytest.mark.scenarios(
+    dev=(*DEVICES, "macvtap"), wait=few(ON_MACVTAP, "read", "epoll"), length=(1, 4)
+)
 def test_reader_that_goes_to_sleep(kernel_run: Run, dev: str, wait: str, length: int) -> None:
     kernel_run.check()
 
