@@ -122,6 +122,9 @@ static void run_change(struct change *ch)
 		ktap_ok(special, "length 0 stops nothing");
 	else if (ch->action == ACT_TO_NOQUEUE)
 		ktap_ok(special, "noqueue refuses as in stock");
+	else if (ch->action == ACT_SHRINK && ch->state == STATE_STOPPED)
+		ktap_skip("who sends meanwhile may find no qdisc, which counts, too",
+			  "what a shorter ring destroys is no drop of the device");
 	else if (ch->action == ACT_SHRINK)
 		ktap_ok(counts_drops(ch), "what a shorter ring destroys is no drop of the device");
 	else if (ch->action == ACT_REOPEN_GROW)
