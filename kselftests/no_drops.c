@@ -6,6 +6,8 @@
  * waits in the qdisc, to the frame. Without one (noqueue), at length 0, and on
  * macvtap and ipvtap, whose rings no tx queue feeds, the rest is dropped.
  */
+#include <linux/if_tun.h>
+
 #include "drops.h"
 #include "ktap.h"
 #include "ledger.h"
@@ -180,12 +182,17 @@ static void test_open(struct test *t)
 int main(int argc, char **argv)
 {
 	struct test t = { .extra = 96 };
+	unsigned int one_queue = 0;
 	const struct scenario_option extra[] = {
 		{ "extra", &t.extra, "frames beyond the ring (96)" },
+		{ "one-queue", &one_queue, "1: opened as QEMU does it, with IFF_ONE_QUEUE" },
 	};
 
 	scenario_parse(&t.run.sc, argc, argv, extra, ARRAY_SIZE(extra));
 	scenario_need_one_queue(&t.run.sc);
+	/* It has meant nothing for long. */
+	if (one_queue)
+		t.run.sc.tun_flags = IFF_ONE_QUEUE;
 	test_open(&t);
 	if (!t.run.sc.len)
 		test_zero(&t);

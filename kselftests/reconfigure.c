@@ -122,6 +122,9 @@ static void run_change(struct change *ch)
 		ktap_ok(special, "length 0 stops nothing");
 	else if (ch->action == ACT_TO_NOQUEUE)
 		ktap_ok(special, "noqueue refuses as in stock");
+	else if (ch->read_meanwhile)
+		ktap_ok(ch->came == ch->kept, "what the ring kept comes meanwhile: %u of %u",
+			ch->came, ch->kept);
 	else if (ch->action == ACT_SHRINK && ch->state == STATE_STOPPED)
 		ktap_skip("who sends meanwhile may find no qdisc, which counts, too",
 			  "what a shorter ring destroys is no drop of the device");

@@ -5,11 +5,17 @@
  * qdisc meanwhile sees a stopped queue and leaves its frame there: it must not
  * stay, since nobody comes after it. A trap makes the time longer between the
  * looks of the first one and what follows from them.
+ *
+ * With --fill xdp it is an XDP frame that fills the ring, which stops nothing,
+ * and the only sender comes through the qdisc: it finds the ring full, and by
+ * the time that it has stopped the queue the frame has been read.
  */
 #include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "bpf.h"
+#include "choice.h"
 #include "ktap.h"
 #include "load.h"
 #include "netdev.h"
@@ -23,13 +29,17 @@
 /* Timer interrupts to a millisecond, which hold up the first one as well. */
 #define JITTER 8
 
+static const char * const fills[] = { "packet", "xdp", NULL };
+
 struct look {
 	struct scenario sc;
 	struct bench bench;
-	struct sender past;
-	struct sender through;
+	/* The one that stops the queue: past the qdisc, or with XDP through it. */
+	struct sender first;
+	struct sender second;
+	int xdp;		/* a program that redirects to the device, or -1 */
 	unsigned int rounds;
-	u64 took_ns;		/* to send past the qdisc, the last time */
+	u64 took_ns;		/* to send the first one, the last time */
 	u64 begun;
 	u64 done;
 	u64 got;
@@ -74,12 +84,21 @@ static void *other(void *arg)
 		while (stall_now_ns() < begin)
 			;
 		good = read_until(lk, lk->got + 1) &&
-		       sender_send(&lk->through) == SEND_OK &&
+		       (lk->xdp >= 0 || sender_send(&lk->second) == SEND_OK) &&
 		       read_until(lk, lk->got + 1);
 		shared_set(lk->stuck, !good);
 		shared_set(lk->done, lk->done + 1);
 	}
 	return NULL;
+}
+
+static void fill(const struct look *lk)
+{
+	struct frame f = lk->first.frame;
+	char buf[FRAME_MAX];
+	size_t len = frame_build(buf, &f);
+
+	bpf_xdp_run(lk->xdp, buf, len, 1);
 }
 
 /* How many rounds went well. */
@@ -93,10 +112,12 @@ static unsigned int run_rounds(struct look *lk, struct trap *tr)
 	jitter_start(&jt, &rnd, JITTER);
 	trap_set(tr, true);
 	for (i = 0; i < lk->rounds; i++) {
+		if (lk->xdp >= 0)
+			fill(lk);
 		since = stall_now_ns();
 		shared_set(lk->begun, i + 1);
-		if (sender_send(&lk->past) != SEND_OK)
-			ktap_bail("send: errno %d", lk->past.error);
+		if (sender_send(&lk->first) != SEND_OK)
+			ktap_bail("send: errno %d", lk->first.error);
 		shared_set(lk->took_ns,
 			   min_t(u64, stall_now_ns() - since, TOOK_MOST_NS));
 		since = stall_now_ns();
@@ -112,7 +133,8 @@ static unsigned int run_rounds(struct look *lk, struct trap *tr)
 
 int main(int argc, char **argv)
 {
-	struct look lk = { .rounds = 1000 };
+	struct look lk = { .rounds = 1000, .xdp = -1 };
+	bool xdp = choice_take(&argc, argv, "fill", fills, 0);
 	const struct scenario_option extra[] = {
 		{ "rounds", &lk.rounds, "of one frame each (1000)" },
 	};
@@ -131,12 +153,16 @@ int main(int argc, char **argv)
 	if (!scenario_owns_queue(&lk.sc) || lk.sc.len != 1 ||
 	    !qdisc_holds(lk.sc.qdisc) || !strcmp(lk.sc.qdisc, "pfifo_fast"))
 		ktap_bail("second_look takes tun or tap, a length of 1, a qdisc but pfifo_fast");
+	if (xdp && lk.sc.dev != DEV_TAP)
+		ktap_bail("XDP frames go to a tap");
 	ktap_plan(2);
 	netns_enter();
 	bench_open(&lk.bench, &lk.sc, "look0");
 	slots = trap_find(lk.bench.dev, lk.sc.len);
-	bench_sender(&lk.bench, &lk.sc, &lk.past, true);
-	bench_sender(&lk.bench, &lk.sc, &lk.through, false);
+	if (xdp)
+		lk.xdp = bpf_redirect_to(lk.bench.dev);
+	bench_sender(&lk.bench, &lk.sc, &lk.first, !xdp);
+	bench_sender(&lk.bench, &lk.sc, &lk.second, false);
 	tuntap_nonblock(lk.bench.fd[0]);
 	lk.cpu = cpu[cpus_allowed(cpu, CPU_SETSIZE) - 1];
 	if (pthread_create(&thread, NULL, other, &lk))
@@ -155,8 +181,10 @@ int main(int argc, char **argv)
 		done, lk.rounds, qd.qlen);
 	ktap_ok(traps >= done, "who looks is held up at the ring: %llu times",
 		traps);
-	sender_close(&lk.past);
-	sender_close(&lk.through);
+	sender_close(&lk.first);
+	sender_close(&lk.second);
+	if (xdp)
+		close(lk.xdp);
 	bench_close(&lk.bench);
 	return ktap_status();
 }

@@ -10,6 +10,7 @@
  *   gone      the device is deleted, and the guest has buffers for them
  *   detached  the queue was detached when vhost came, and is attached then
  *   tagged    they have a VLAN tag, which the kernel keeps beside the frame
+ *   grown     the ring had length 0 when vhost came
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,16 +22,18 @@
 #include "held.h"
 #include "ktap.h"
 #include "netdev.h"
+#include "probe.h"
 #include "ring.h"
 #include "stall.h"
 
 enum part {
 	PART_UP, PART_ZERO, PART_SAME, PART_LONG, PART_BUSY, PART_GONE,
-	PART_DETACHED, PART_TAGGED,
+	PART_DETACHED, PART_TAGGED, PART_GROWN,
 };
 
 static const char * const parts[] = {
-	"up", "zero", "same", "long", "busy", "gone", "detached", "tagged", NULL,
+	"up", "zero", "same", "long", "busy", "gone", "detached", "tagged",
+	"grown", NULL,
 };
 
 /* In bytes: the test's frames fit into such a buffer, with a tail they do not. */
@@ -39,6 +42,9 @@ static const char * const parts[] = {
 /* How long vhost polls. */
 #define BUSY_US 2000
 #define VLAN 5
+#define BRIDGE "holds-br"
+#define NEAR "holds-near"
+#define FAR "holds-far"
 
 static void all_came(const struct run *x, u64 n)
 {
@@ -58,6 +64,18 @@ static void check_fresh(struct run *x, unsigned int n)
 	run_send(x, n);
 	got = reader_take(&x->r, n);
 	ktap_ok(got == n, "fresh frames come out: %u of %u", got, n);
+}
+
+/* From vhost, and then from a plain reader. */
+static void check_flows(struct held *h)
+{
+	unsigned int got, room = ring_room(h->x.sc.len);
+
+	got = held_flow(h, 3);
+	ktap_ok(got == 3 * room, "vhost gets what is sent: %u of %u", got, 3 * room);
+	vhost_detach(h->vhost.vhost);
+	check_fresh(&h->x, room);
+	all_came(&h->x, 4 * room);
 }
 
 /* Sent while vhost holds a ring's frames: there is room for as many again. */
@@ -104,15 +122,16 @@ static void check_zero(struct held *h)
 
 static void check_same(struct held *h)
 {
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC), same, none;
 	unsigned int got, want;
+	int same, none, end[2];
+	char buf[8];
 
-	if (null < 0)
-		ktap_bail("/dev/null: %s", strerror(errno));
+	if (pipe2(end, O_NONBLOCK | O_CLOEXEC))
+		ktap_bail("pipe: %s", strerror(errno));
 	held_fill(h);
 	refill(&h->x);
 	same = vhost_try_attach(h->vhost.vhost, h->x.b.fd[0]);
-	none = vhost_try_attach(h->vhost.vhost, null);
+	none = vhost_try_attach(h->vhost.vhost, end[1]);
 	ktap_ok(!same && none == ENOTSOCK,
 		"the same backend is taken, what is no socket is not: %s, %s",
 		strerror(same), strerror(none));
@@ -121,7 +140,10 @@ static void check_same(struct held *h)
 	ktap_ok(got == want, "vhost gets what it held, and the ring's: %u of %u",
 		got, want);
 	all_came(&h->x, 1 + want);
-	close(null);
+	close(end[1]);
+	ktap_ok(!read(end[0], buf, sizeof(buf)),
+		"nor is it kept: a pipe has come to its end");
+	close(end[0]);
 }
 
 /* Two before it in the same turn, and those after it. */
@@ -196,31 +218,48 @@ static void check_gone(struct held *h)
 
 static void check_detached(struct held *h)
 {
-	unsigned int got, room = ring_room(h->x.sc.len);
 	int fd = h->x.b.fd[0];
 
 	tuntap_queue(fd, false);
 	reader_start(&h->vhost);
 	tuntap_queue(fd, true);
-	got = held_flow(h, 3);
-	ktap_ok(got == 3 * room, "vhost gets what is sent: %u of %u", got, 3 * room);
-	vhost_detach(h->vhost.vhost);
-	check_fresh(&h->x, room);
-	all_came(&h->x, 4 * room);
+	check_flows(h);
+}
+
+/* What a bridge forwards has come in, and that is where tags are taken off. */
+static void send_by_bridge(struct run *x)
+{
+	struct frame frame = x->s.frame;
+
+	netdev_veth(NEAR, FAR);
+	netdev_bridge(BRIDGE);
+	netdev_enslave(NEAR, BRIDGE);
+	netdev_enslave(x->b.dev, BRIDGE);
+	netdev_up(NEAR, true);
+	netdev_up(FAR, true);
+	netdev_up(BRIDGE, true);
+	probe_must_run(FAR, true, x->sc.stall_ms);
+	sender_close(&x->s);
+	sender_open(&x->s, FAR, true, false, x->b.cookie);
+	x->s.frame = frame;
 }
 
 static void check_tagged(struct held *h)
 {
-	unsigned int got, room = ring_room(h->x.sc.len);
-
+	if (scenario_owns_queue(&h->x.sc))
+		send_by_bridge(&h->x);
 	h->x.s.frame.vlan = VLAN;
 	h->x.out.vlan = VLAN;
 	reader_start(&h->vhost);
-	got = held_flow(h, 3);
-	ktap_ok(got == 3 * room, "vhost gets what is sent: %u of %u", got, 3 * room);
-	vhost_detach(h->vhost.vhost);
-	check_fresh(&h->x, room);
-	all_came(&h->x, 4 * room);
+	check_flows(h);
+}
+
+static void check_grown(struct held *h)
+{
+	netdev_txqueuelen(h->x.b.dev, 0);
+	reader_start(&h->vhost);
+	netdev_txqueuelen(h->x.b.dev, h->x.sc.len);
+	check_flows(h);
 }
 
 static void run_part(struct held *h, enum part part)
@@ -230,9 +269,10 @@ static void run_part(struct held *h, enum part part)
 		[PART_SAME] = check_same, [PART_LONG] = check_long,
 		[PART_BUSY] = check_busy, [PART_GONE] = check_gone,
 		[PART_DETACHED] = check_detached, [PART_TAGGED] = check_tagged,
+		[PART_GROWN] = check_grown,
 	};
 
-	ktap_plan(part == PART_BUSY ? 4 : 3);
+	ktap_plan(part == PART_BUSY || part == PART_SAME ? 4 : 3);
 	checks[part](h);
 }
 
@@ -251,8 +291,8 @@ int main(int argc, char **argv)
 		ktap_bail("vhost_holds takes a length of 4 to %d", VHOST_BATCH);
 	if (part == PART_GONE && !scenario_owns_queue(sc))
 		ktap_bail("gone: a macvtap's file goes on without its device");
-	if (part == PART_TAGGED && sc->dev != DEV_MACVTAP)
-		ktap_bail("tagged: macvtap, whose lower device takes tags off");
+	if (part == PART_TAGGED && sc->dev != DEV_TAP && sc->dev != DEV_MACVTAP)
+		ktap_bail("tagged: tap or macvtap");
 	sc->own_protocol = true;
 	sc->multi_queue = part == PART_DETACHED;
 	netns_enter();

@@ -167,6 +167,7 @@ static void transfer(struct release *re)
 
 static void release(struct release *re)
 {
+	struct netdev_stats dev;
 	u64 lost, destroyed;
 	unsigned int got;
 
@@ -189,6 +190,10 @@ static void release(struct release *re)
 	ktap_figure("destroyed", (long long)destroyed, "frames");
 	ktap_ok(sent(re) == re->tally.frames + lost + destroyed,
 		"delivered, dropped and destroyed are all there were");
+	netdev_stats(re->bench.dev, &dev);
+	ktap_ok(dev.tx_dropped == lost && !dev.errors,
+		"only what was dropped is counted by the device: %llu of %llu",
+		dev.tx_dropped, lost);
 
 	ktap_ok(fresh(re, &re->plain), "fresh frames reach a plain reader");
 	reader_start(&re->vhost);
@@ -215,7 +220,7 @@ int main(int argc, char **argv)
 	scenario_parse(&re.sc, argc, argv, options, ARRAY_SIZE(options));
 	if (!scenario_owns_queue(&re.sc) || !re.sc.len)
 		ktap_bail("vhost_release takes tun or tap and a length above 0");
-	ktap_plan(7);
+	ktap_plan(8);
 	re.sc.own_protocol = true;
 	netns_enter();
 	bench_open(&re.bench, &re.sc, "release0");

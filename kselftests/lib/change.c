@@ -16,8 +16,8 @@
 
 const char * const change_actions[] = {
 	"grow", "shrink", "zero", "detach_attach", "reopen", "reopen_grow",
-	"reopen_carrier", "link", "link_read", "carrier", "carrier_read",
-	"carrier_vhost", "carrier_grow", "qdisc_to_noqueue", "qdisc_replace",
+	"reopen_carrier", "link", "link_read", "link_vhost", "carrier",
+	"carrier_read", "carrier_vhost", "carrier_grow", "qdisc_to_noqueue", "qdisc_replace",
 	"delete", "move", NULL,
 };
 
@@ -203,7 +203,8 @@ static void read_all(struct change *ch, enum reader_kind kind)
 
 	reader_open(&r, kind, ch->bench.fd[0], &ch->tally, ch->sc.stall_ms);
 	reader_start(&r);
-	reader_take(&r, ch->kept);
+	ch->read_meanwhile = true;
+	ch->came = reader_take(&r, ch->kept);
 	reader_rest(&r);
 	reader_close(&r);
 }
@@ -235,9 +236,12 @@ void change_act(struct change *ch)
 		break;
 	case ACT_LINK:
 	case ACT_LINK_READ:
+	case ACT_LINK_VHOST:
 		netdev_up(dev, false);
 		if (ch->action == ACT_LINK_READ)
 			read_all(ch, READER_POLL);
+		if (ch->action == ACT_LINK_VHOST)
+			read_all(ch, READER_VHOST);
 		netdev_up(dev, true);
 		break;
 	case ACT_CARRIER:

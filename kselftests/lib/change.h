@@ -10,6 +10,7 @@
 enum action {
 	ACT_GROW, ACT_SHRINK, ACT_ZERO, ACT_DETACH_ATTACH, ACT_REOPEN,
 	ACT_REOPEN_GROW, ACT_REOPEN_CARRIER, ACT_LINK, ACT_LINK_READ,
+	ACT_LINK_VHOST,
 	ACT_CARRIER, ACT_CARRIER_READ, ACT_CARRIER_VHOST, ACT_CARRIER_GROW,
 	ACT_TO_NOQUEUE, ACT_QDISC_REPLACE, ACT_DELETE, ACT_MOVE,
 };
@@ -31,6 +32,8 @@ struct change {
 	enum state state;
 	unsigned int len;	/* of the ring, as it is now */
 	unsigned int kept;	/* frames that must have survived */
+	bool read_meanwhile;	/* by a reader of the action's own, ... */
+	unsigned int came;	/* ... who got so many */
 	struct sender sender;
 	struct reader reader;
 	struct tally tally;

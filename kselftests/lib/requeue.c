@@ -162,17 +162,22 @@ static void check_balance(const struct requeue *rq)
 static void requeue_case(struct requeue *rq, unsigned int queues,
 			 unsigned int queue, unsigned int fill)
 {
+	struct netdev_stats before, after;
+
 	rq->freed_before = drops_count();
 	open_queues(rq, queues);
 	if (!round_of(rq))
 		ktap_bail("frames do not reach the queues to begin with");
 	fill_queue(rq, queue, fill);
 
+	netdev_stats(rq->bench.dev, &before);
 	tuntap_queue(rq->bench.fd[queue], false);
+	netdev_stats(rq->bench.dev, &after);
 	rq->attached[queue] = false;
 	if (queues > 1)
-		ktap_ok(round_of(rq), "%u queues, %u detached: the others flow",
-			queues, queue);
+		ktap_ok(round_of(rq) && after.tx_dropped == before.tx_dropped,
+			"%u queues, %u detached: the others flow, nothing counts as dropped: %llu",
+			queues, queue, after.tx_dropped - before.tx_dropped);
 	else
 		ktap_skip("no queue is left", "1 queue, 0 detached: the others flow");
 

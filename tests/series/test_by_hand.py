@@ -22,6 +22,7 @@ OWN = (
     "multi_queue",
     "resize_look",
     "second_look",
+    "segments",
     "stale_index",
     "vhost_backend",
     "vhost_holds",

@@ -21,6 +21,7 @@ OFFERS = {
     "include/linux/if_tun.h": "drivers/net/tun.c",
     "include/linux/if_tap.h": "drivers/net/tap.c",
 }
+_OF_DRIVERS = re.compile(r"CONFIG_(TUN|TAP|MACVTAP|IPVTAP)\b")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -46,15 +47,21 @@ def test_exports(kernel_tree: Source, kernel_series: Series, prefix: int) -> Non
             offered += 1
             if not _is_inline(name, with_driver):
                 only_if = _conditions(text(driver), rf"EXPORT_SYMBOL(_GPL)?\({name}\);")
-                assert all("IS_ENABLED(" in line for line in only_if), (
-                    f"{driver} has {name}() only with {', '.join(only_if)}: not so where"
-                    " that is a module"
+                assert set(only_if) <= {"#if IS_ENABLED(CONFIG_VHOST_NET)"}, (
+                    f"{driver} has {name}() only with {', '.join(only_if)}, and {USER} always"
                 )
                 assert re.search(rf"^EXPORT_SYMBOL(_GPL)?\({name}\);", text(driver), re.M), (
                     f"{driver} does not export {name}(): with CONFIG_VHOST_NET=m it is missing"
                 )
+            bare = [
+                line for line in _conditions(text(USER), rf"\b{name}\(") if _OF_DRIVERS.search(line)
+            ]
+            assert not bare, f"{USER} uses {name}() only with {', '.join(bare)}: the header knows"
             assert _is_inline(name, without), (
                 f"{header} has no static inline {name}() for a kernel without {driver}"
+            )
+            assert _returns(name, without) == _returns(name, with_driver), (
+                f"{header}: without {driver} {name}() returns something else"
             )
             assert _arguments(name, without) == _arguments(name, with_driver), (
                 f"{header}: without {driver} {name}() takes other arguments"
@@ -97,6 +104,13 @@ def _arguments(name: str, text: str) -> list[str]:
     # A name is the last word, or the one that is called.
     bare = (re.sub(r"(?<=[\s*])\w+$|(?<=\(\*)\w+(?=\))", "", one.strip()) for one in arguments)
     return [re.sub(r"\s+", "", one) for one in bare]
+
+
+def _returns(name: str, text: str) -> str:
+    """Return the type of what a function returns."""
+    found = re.search(rf"^(?:static inline )?([\w ]+[ *]+){name}\(", text, re.M)
+    assert found, name
+    return "".join(found[1].split())
 
 
 def _conditions(source: str, wanted: str) -> list[str]:

@@ -28,3 +28,18 @@ def test_gso(
     kernel_run: Run, dev: str, reader: str, qdisc: str, length: int, proto: str, offload: int
 ) -> None:
     kernel_run.check()
+
+
+# Under noqueue it is told of the first one at once, and makes room for others.
+@pytest.mark.kernel_case("fixes", reason="a segment that finds the ring full is dropped")
+@pytest.mark.kernel_program("segments --dev {dev} --qdisc {qdisc} --len {length}")
+@pytest.mark.scenarios(dev=DEVICES, qdisc=("fq_codel", "prio", "mq"), length=(1, 3))
+def test_sleeper_gets_segments(kernel_run: Run, dev: str, qdisc: str, length: int) -> None:
+    kernel_run.check()
+
+
+@pytest.mark.kernel_case("same", figures=("dropped", "freed"), reason="macvtap stays as it is")
+@pytest.mark.kernel_program("segments --dev macvtap --len {length}")
+@pytest.mark.parametrize("length", [1, 3])
+def test_macvtap_segments(kernel_run: Run, length: int) -> None:
+    kernel_run.check()

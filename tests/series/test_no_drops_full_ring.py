@@ -22,6 +22,14 @@ def test_no_drops(kernel_run: Run, dev: str, reader: str, qdisc: str, length: in
     kernel_run.check()
 
 
+@pytest.mark.kernel_case("fixes", reason="the driver drops what the ring cannot hold")
+@pytest.mark.kernel_program("no_drops --one-queue 1 --dev {dev} --qdisc {qdisc} --len 64")
+@pytest.mark.parametrize("qdisc", ["fq_codel", "pfifo_fast"])
+@pytest.mark.parametrize("dev", DEVICES)
+def test_opened_as_qemu_does(kernel_run: Run, dev: str, qdisc: str) -> None:
+    kernel_run.check()
+
+
 @pytest.mark.kernel_case("keeps", reason="a ring of length 0 drops and never stops the queue")
 @pytest.mark.kernel_program("no_drops --dev {dev} --reader read --qdisc {qdisc} --len 0")
 @pytest.mark.parametrize("qdisc", QDISCS)

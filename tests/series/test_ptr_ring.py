@@ -52,7 +52,8 @@ SETTINGS = settings(max_examples=40, stateful_step_count=30, deadline=None, data
 CPU_S = 60
 DEATHS = {
     "SIGXCPU": f"it did not come to an end, or not in {CPU_S} s of CPU time",
-    "SIGSEGV": "it touched what is not its own, such as the other side's cache line",
+    "SIGSEGV": "it touched what is not its own, such as the other side's cache line,"
+    " or a slot without a lock",
     "other": "it wrote where nothing of its own is",
 }
 

@@ -10,7 +10,15 @@ from .shown import must_wait
 
 ACTIONS = (
     *("grow", "shrink", "zero", "detach_attach", "reopen", "reopen_grow", "reopen_carrier"),
-    *("link", "link_read", "carrier", "carrier_read", "carrier_vhost", "carrier_grow"),
+    *(
+        "link",
+        "link_read",
+        "link_vhost",
+        "carrier",
+        "carrier_read",
+        "carrier_vhost",
+        "carrier_grow",
+    ),
     *("qdisc_to_noqueue", "qdisc_replace", "delete", "move"),
 )
 
@@ -79,6 +87,25 @@ def test_reconfigure_busy(
     must_wait(kernel_run, "sender_sleeps")
 
 
+# pfifo_fast holds as many frames as the ring: of one that short nobody sleeps.
+@pytest.mark.kernel_case("keeps", reason="who sleeps is woken, or told that the device is gone")
+@pytest.mark.kernel_program(
+    "reconfigure_busy --dev {dev} --qdisc fq_codel --len 1 --action {action} --full {full}"
+)
+@pytest.mark.scenarios(
+    crossed=("action", "full"),
+    dev=DEVICES,
+    action=(
+        *("grow", "zero", "link", "carrier", "qdisc_replace", "move"),
+        *("detach_full", "detach_read", "detach_dark", "reopen_full", "reopen_dark", "delete"),
+    ),
+    full=(0, 1),
+)
+def test_busy_with_one_slot(kernel_run: Run, dev: str, action: str, full: int) -> None:
+    kernel_run.check()
+    must_wait(kernel_run, "sender_sleeps")
+
+
 @pytest.mark.kernel_case("keeps", reason="who waits to write is told that the device is up")
 @pytest.mark.kernel_program("up_writer --dev {dev} --queues {queues} --len {length}")
 @pytest.mark.parametrize("length", [1, 64])
@@ -110,3 +137,31 @@ def test_noqueue_full(kernel_run: Run, dev: str, reader: str, length: int, actio
 def test_no_file(kernel_run: Run, dev: str, reader: str, qdisc: str, length: int) -> None:
     kernel_run.check()
     must_wait(kernel_run, "sender_sleeps")
+
+
+@pytest.mark.kernel_case("keeps", reason="what is refused changes nothing")
+@pytest.mark.kernel_program("refused_open --part {part} --dev {dev} --qdisc {qdisc} --len {length}")
+@pytest.mark.scenarios(
+    part=("open", "attach"), dev=DEVICES, qdisc=("fq_codel", "noqueue"), length=(1, 16)
+)
+def test_refused_open(kernel_run: Run, part: str, dev: str, qdisc: str, length: int) -> None:
+    kernel_run.check()
+
+
+@pytest.mark.kernel_case("keeps", reason="under noqueue no file finds its queue stopped")
+@pytest.mark.kernel_program(
+    "inherited_queue --how {how} --dev {dev} --qdisc {qdisc} --len {length}"
+)
+@pytest.mark.scenarios(
+    how=("detach", "close"), dev=DEVICES, qdisc=("fq_codel", "pfifo_fast"), length=(1, 16)
+)
+def test_inherited_queue(kernel_run: Run, how: str, dev: str, qdisc: str, length: int) -> None:
+    kernel_run.check()
+    must_wait(kernel_run, "backlog_before")
+
+
+@pytest.mark.kernel_case("keeps", reason="a device that goes tells all who wait for it")
+@pytest.mark.kernel_program("deleted_readers --dev {dev} --readers {readers}")
+@pytest.mark.scenarios(dev=DEVICES, readers=(2, 5))
+def test_deleted_readers(kernel_run: Run, dev: str, readers: int) -> None:
+    kernel_run.check()

@@ -13,7 +13,7 @@ from kseries.run import Run
 @pytest.mark.scenarios(
     dev=("tun", "tap"),
     reader=("read", "vhost"),
-    qdisc=("fq_codel", "pfifo_fast"),
+    qdisc=("fq_codel", "pfifo_fast", "noqueue"),
     length=(2, 16),
 )
 def test_resize_race(kernel_run: Run, dev: str, reader: str, qdisc: str, length: int) -> None:
@@ -66,4 +66,22 @@ def test_given_back_to_the_last_slot(kernel_run: Run, dev: str, length: int) -> 
 @pytest.mark.kernel_program("second_look --dev {dev} --qdisc {qdisc}", alone=True)
 @pytest.mark.scenarios(dev=("tun", "tap"), qdisc=("fq_codel", "fq", "prio"))
 def test_second_look(kernel_run: Run, dev: str, qdisc: str) -> None:
+    kernel_run.check()
+
+
+@pytest.mark.kernel_case(
+    "keeps", reason="who reads while the link comes up keeps the queue running"
+)
+@pytest.mark.kernel_program(
+    "given_back_race --other link --dev {dev} --qdisc fq_codel --len {length}", alone=True
+)
+@pytest.mark.scenarios(dev=("tun", "tap"), length=(1, 2, 4))
+def test_link_comes_up_over_a_reader(kernel_run: Run, dev: str, length: int) -> None:
+    kernel_run.check()
+
+
+@pytest.mark.kernel_case("fixes", reason="what finds the ring full is dropped")
+@pytest.mark.kernel_program("second_look --fill xdp --qdisc {qdisc} --dev tap", alone=True)
+@pytest.mark.parametrize("qdisc", ["fq_codel", "fq", "prio"])
+def test_second_look_before_the_slot(kernel_run: Run, qdisc: str) -> None:
     kernel_run.check()

@@ -15,7 +15,7 @@ KEEPS = pytest.mark.kernel_case("keeps", reason="what vhost-net holds is not in 
 @pytest.mark.kernel_program(PROGRAM)
 @pytest.mark.scenarios(
     crossed=("part", "dev", "length"),
-    part=("up", "zero", "same", "long", "busy", "detached"),
+    part=("up", "zero", "same", "long", "busy", "detached", "grown"),
     dev=(*DEVICES, "macvtap"),
     qdisc=few(QDISCS, "fq_codel", "noqueue"),
     length=(4, 64),
@@ -36,7 +36,8 @@ def test_vhost_delivers_for_nobody(
 
 
 @pytest.mark.kernel_case("keeps", reason="a tag that is beside the frame is part of it")
-@pytest.mark.kernel_program("vhost_holds --part tagged --dev macvtap --len {length}")
+@pytest.mark.kernel_program("vhost_holds --part tagged --dev {dev} --len {length}")
+@pytest.mark.parametrize("dev", ["tap", "macvtap"])
 @pytest.mark.parametrize("length", [4, 64])
-def test_vhost_delivers_tags(kernel_run: Run, length: int) -> None:
+def test_vhost_delivers_tags(kernel_run: Run, dev: str, length: int) -> None:
     kernel_run.check()

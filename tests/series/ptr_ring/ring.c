@@ -14,7 +14,8 @@ static bool guarded;
 
 /*
  * From here on, while one side is at work, the cache line of the other one, a page here, is out of
- * its reach: touching it ends the program. This takes time.
+ * its reach, and so are the slots of a new ring while nobody has a lock: touching them ends the
+ * program. This takes time.
  */
 void ring_guard(bool on)
 {
@@ -45,11 +46,14 @@ struct ptr_ring *ring_new(int size)
 		free(r);
 		r = NULL;
 	}
+	if (r && guarded)
+		shim_hide(&r->queue);
 	return r;
 }
 
 void ring_free(struct ptr_ring *r, void (*destroy)(void *))
 {
+	shim_hide(NULL);
 	ptr_ring_cleanup(r, destroy);
 	free(r);
 }
@@ -113,8 +117,10 @@ int ring_size(struct ptr_ring *r)
 /* Say of each slot whether it is taken. */
 void ring_taken(struct ptr_ring *r, bool *taken)
 {
+	spin_lock(&r->consumer_lock);
 	for (int i = 0; i < r->size; i++)
 		taken[i] = r->queue[i];
+	spin_unlock(&r->consumer_lock);
 }
 
 #ifdef HAVE_PRODUCE_PEEK

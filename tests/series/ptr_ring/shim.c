@@ -6,6 +6,8 @@
 
 /* As many pointers before an array and behind it. No ring under test is longer. */
 #define ZONE 80
+/* Nor is there anything behind it, as far as the longest ring goes. */
+#define NOWHERE ((void *)8)
 
 struct array {
 	struct array *next;
@@ -19,10 +21,38 @@ struct array {
 static struct array *arrays;
 static void *surroundings;
 static const char *complaint;
+/* What leads nowhere while no lock is held, and where it leads else. */
+static void **hidden;
+static void *shown;
+static int locks;
 
 void shim_surround(void *fill)
 {
 	surroundings = fill;
+}
+
+static void hide(void)
+{
+	shown = *hidden;
+	*hidden = NOWHERE;
+}
+
+void shim_hide(void *pointer)
+{
+	if (hidden && !locks)
+		*hidden = shown;
+	hidden = pointer;
+	if (hidden && !locks)
+		hide();
+}
+
+void shim_lock_held(int change)
+{
+	if (hidden && !locks)
+		*hidden = shown;
+	locks += change;
+	if (hidden && !locks)
+		hide();
 }
 
 void shim_complain(const char *what)

@@ -12,6 +12,14 @@ void shim_surround(void *fill);
 void *shim_alloc(size_t n, size_t size, bool zero);
 void shim_free(void *array);
 
+/*
+ * From here on, while no lock is held, this pointer leads nowhere: following it ends the program.
+ * NULL puts an end to that.
+ */
+void shim_hide(void *pointer);
+/* A lock is taken (1) or given back (-1). */
+void shim_lock_held(int change);
+
 /* How many arrays are there now. */
 int shim_arrays(void);
 

@@ -22,12 +22,15 @@ static inline void shim_take(spinlock_t *lock, enum shim_held how)
 	if (lock->held != SHIM_FREE)
 		shim_complain("a lock is taken that is not free");
 	lock->held = how;
+	shim_lock_held(1);
 }
 
 static inline void shim_give(spinlock_t *lock, enum shim_held how)
 {
 	if (lock->held != how)
 		shim_complain("a lock is not given back as it was taken");
+	if (lock->held != SHIM_FREE)
+		shim_lock_held(-1);
 	lock->held = SHIM_FREE;
 }
 
