@@ -104,6 +104,23 @@ static bool all_seen(const struct requeue *rq)
 	return true;
 }
 
+/*
+ * What waited in the qdisc goes on by a softirq of its own, and until then there
+ * may be no room in there.
+ */
+static enum send_result insist(struct requeue *rq)
+{
+	enum send_result result;
+	struct stall st;
+
+	stall_start(&st, rq->sc->stall_ms);
+	do {
+		result = sender_send(&rq->sender);
+		stall_breathe();
+	} while (result == SEND_NOBUFS && !stall_over(&st));
+	return result;
+}
+
 /* A frame for each port, one after the other, through whatever is attached. */
 static bool round_of(struct requeue *rq)
 {
@@ -115,7 +132,7 @@ static bool round_of(struct requeue *rq)
 	rq->ports = 0;
 	for (i = 0; i < PORTS && (i < PORTS_LEAST || !all_seen(rq)); i++) {
 		s->frame.port = (u16)(PORT_BASE + i);
-		if (sender_send(s) != SEND_OK) {
+		if (insist(rq) != SEND_OK) {
 			ktap_diag("port %u: %s", i, strerror(s->error));
 			return false;
 		}
