@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 _VERSION = re.compile(r"^(?:KTAP version 1|TAP version 1[34])$")
@@ -163,3 +163,14 @@ def parse(lines: Iterable[str]) -> Report:
     for line in lines:
         parser.feed(line)
     return parser.close()
+
+
+def telling(lines: Sequence[str], most: int = 25) -> list[str]:
+    """Return the lines that tell most of a program's output: the last ones, at most `most`.
+
+    Where that is not all, results that are good are left out first: what explains the bad one may
+    be far in front of them.
+    """
+    if len(lines) > most:
+        lines = [line for line in lines if not line.lstrip().startswith("ok ")]
+    return list(lines[-most:])

@@ -204,7 +204,7 @@ def _hang(run: Run, ran: Ran) -> GuestCrashed | None:
     if ran.ended is None or ran.ended.how not in ("timeout", "stuck"):
         return None
     word = "did not end" if ran.ended.how == "timeout" else "cannot even be killed"
-    said = "\n".join(f"    {line}" for line in ran.lines[-25:])
+    said = "\n".join(f"    {line}" for line in ktap.telling(ran.lines))
     return GuestCrashed(
         f"{run.kernel} kernel: {' '.join(ran.argv)} {word} after {ran.ended.guest_ms / 1000:.1f}"
         f" guest seconds\n{said}\n    who waited for what: {run.console_log}",
@@ -216,7 +216,8 @@ def _hang(run: Run, ran: Ran) -> GuestCrashed | None:
 def _failure(run: Run, ran: Ran, report: ktap.Report) -> str:
     """Say how one program failed, "" when it did not; InfraError for trouble of its set-up."""
     where = f"{run.kernel} kernel, {' '.join(ran.argv)}"
-    said = "\n".join(f"    {line}" for line in [*ran.lines[-25:], f"console: {run.console_log}"])
+    told = ktap.telling(ran.lines)
+    said = "\n".join(f"    {line}" for line in [*told, f"console: {run.console_log}"])
     ended = ran.ended
     if ended is None:
         raise InfraError(f"{where}: no word of its end\n{said}")

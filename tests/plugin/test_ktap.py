@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kseries.ktap import Parser, Report, Result, Status, parse
+from kseries.ktap import Parser, Report, Result, Status, parse, telling
 
 from .fakes import recorded
 
@@ -292,3 +292,12 @@ def test_any_text_is_survived(lines: list[str]) -> None:
     report = parse(lines)
     assert report.status in Status
     assert all(result.status in Status for result in report.results)
+
+
+def test_what_explains_a_bad_result_is_told_whatever_comes_after() -> None:
+    bad = ["# port 0: No buffer space available", "not ok 2 all flow"]
+    good = [f"ok {number} goes on" for number in range(3, 40)]
+    lines = ["1..39", "ok 1 opens", *bad, *good, "# figure guest_time 7 us"]
+    assert telling(lines) == ["1..39", *bad, "# figure guest_time 7 us"]
+    assert telling(lines[:25]) == lines[:25]
+    assert telling(["# a"] * 30 + bad, most=3) == ["# a", *bad]
