@@ -49,16 +49,22 @@ static void *read_all(void *arg)
 	return NULL;
 }
 
-/* It has taken all of @n, and sleeps. */
+/*
+ * It has taken all of @n, and sleeps. Of a tun's or tap's some may be lost on
+ * stock, if the reader does not make room in time: they count as taken.
+ */
 static bool sleeps(const struct sleeper *sl, u64 n)
 {
+	bool own = scenario_owns_queue(&sl->sc);
 	struct stall st;
+	u64 got;
 	int tid;
 
 	stall_start(&st, sl->sc.stall_ms);
 	do {
 		tid = shared_get(sl->tid);
-		if (shared_get(sl->got) == n && tid && task_state(tid) == 'S')
+		got = shared_get(sl->got) + (own ? drops_count() : 0);
+		if (got == n && tid && task_state(tid) == 'S')
 			return true;
 		stall_breathe();
 	} while (!stall_over(&st));
@@ -133,8 +139,12 @@ int main(int argc, char **argv)
 	netdev_stats(sl.bench.dev, &dev);
 	ktap_figure("dropped", (long long)(dev.rx_dropped + dev.tx_dropped), NULL);
 	ktap_figure("freed", (long long)drops_count(), NULL);
-	ktap_ok(drops_count() == i * (GSO_SEGMENTS - fit),
-		"as many FULL_RING drops as there are others: %llu", drops_count());
+	if (scenario_owns_queue(&sl.sc))
+		ktap_skip("that is for gso_frames", "the others wait");
+	else
+		ktap_ok(drops_count() == i * (GSO_SEGMENTS - fit),
+			"as many FULL_RING drops as there are others: %llu",
+			drops_count());
 	sender_send(&s);
 	told = sleeps(&sl, ++n);
 	ktap_ok(told, "and of a frame after them: %llu of %llu", shared_get(sl.got), n);

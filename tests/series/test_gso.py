@@ -30,8 +30,7 @@ def test_gso(
     kernel_run.check()
 
 
-# Under noqueue it is told of the first one at once, and makes room for others.
-@pytest.mark.kernel_case("fixes", reason="a segment that finds the ring full is dropped")
+@pytest.mark.kernel_case("keeps", reason="who sleeps is told of the segments that there are")
 @pytest.mark.kernel_program("segments --dev {dev} --qdisc {qdisc} --len {length}")
 @pytest.mark.scenarios(dev=DEVICES, qdisc=("fq_codel", "prio", "mq"), length=(1, 3))
 def test_sleeper_gets_segments(kernel_run: Run, dev: str, qdisc: str, length: int) -> None:

@@ -82,6 +82,6 @@ def test_link_comes_up_over_a_reader(kernel_run: Run, dev: str, length: int) -> 
 
 @pytest.mark.kernel_case("fixes", reason="what finds the ring full is dropped")
 @pytest.mark.kernel_program("second_look --fill xdp --qdisc {qdisc} --dev tap", alone=True)
-@pytest.mark.parametrize("qdisc", ["fq_codel", "fq", "prio"])
+@pytest.mark.parametrize("qdisc", ["fq_codel", "prio"])
 def test_second_look_before_the_slot(kernel_run: Run, qdisc: str) -> None:
     kernel_run.check()
