@@ -40,16 +40,14 @@ static void *read_once(void *arg)
 static bool sleeps(const struct sleeper *sl, unsigned int stall_ms)
 {
 	struct stall st;
-	int tid;
 
 	stall_start(&st, stall_ms);
-	do {
-		tid = shared_get(sl->tid);
-		if (tid && task_state(tid) == 'S')
-			return true;
+	while (!task_sleeps(&sl->tid)) {
+		if (stall_over(&st))
+			return false;
 		stall_breathe();
-	} while (!stall_over(&st));
-	return false;
+	}
+	return true;
 }
 
 static bool told(const struct sleeper *sl, unsigned int stall_ms)

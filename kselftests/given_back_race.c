@@ -99,7 +99,6 @@ static void *send_all(void *arg)
 {
 	struct race *rc = arg;
 	u32 rnd = rnd_start(rc->sc.seed, 1);
-	u64 begin;
 
 	cpu_pin(rc->cpu);
 	while (!shared_get(rc->stop)) {
@@ -108,9 +107,7 @@ static void *send_all(void *arg)
 			continue;
 		}
 		/* At any time while the frames are given back. */
-		begin = stall_now_ns() + rnd_below(&rnd, (u32)shared_get(rc->took_ns));
-		while (stall_now_ns() < begin)
-			;
+		rnd_spin(&rnd, shared_get(rc->took_ns));
 		sender_send_many(&rc->sender, rc->burst);
 		shared_set(rc->busy, false);
 	}

@@ -5,14 +5,12 @@
  * to cut them. Without, the qdisc hands over a frame as a list of segments, and
  * the ring may be full in the middle of it: the rest of the list has to wait.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <linux/if_ether.h>
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
 
@@ -26,7 +24,6 @@
 #include "stall.h"
 #include "vhost.h"
 
-#define SEND_BYTES (64 << 20)
 #define BEYOND 10
 
 #ifndef TUN_F_USO4
@@ -48,20 +45,6 @@ struct test {
 	u64 refused;
 };
 
-static void open_sender(struct test *t)
-{
-	int one = 1, bytes = SEND_BYTES;
-
-	t->to.sll_family = AF_PACKET;
-	t->to.sll_protocol = htons(ETH_P_IP);
-	t->to.sll_ifindex = netdev_index(t->bench.dev);
-	t->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-	if (t->fd < 0 ||
-	    setsockopt(t->fd, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof(one)) ||
-	    setsockopt(t->fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)))
-		ktap_bail("packet socket: %s", strerror(errno));
-}
-
 static void test_open(struct test *t)
 {
 	unsigned long offload = 0;
@@ -76,7 +59,7 @@ static void test_open(struct test *t)
 	tuntap_nonblock(t->bench.fd[0]);
 	t->gso.ether = scenario_ether(&t->sc);
 	t->gso.cookie = t->bench.cookie;
-	open_sender(t);
+	t->fd = gso_socket(t->bench.dev, &t->to);
 	if (t->sc.reader == READER_VHOST)
 		t->vhost = vhost_open_vnet(GSO_MAX);
 	drops_start("FULL_RING");

@@ -25,7 +25,6 @@ int main(int argc, char **argv)
 	enum how how = (enum how)choice_take(&argc, argv, "how", hows, 0);
 	unsigned int n, sent, got;
 	struct run x = {};
-	u64 waiting;
 
 	scenario_parse(&x.sc, argc, argv, NULL, 0);
 	if (!run_has_backlog(&x) || !x.sc.len)
@@ -39,8 +38,7 @@ int main(int argc, char **argv)
 	run_open(&x, "inherit0");
 	run_use_queue(&x, 0);
 	run_send(&x, x.sc.len + EXTRA);
-	waiting = run_backlog(&x);
-	ktap_figure("backlog_before", (long long)waiting, "frames");
+	ktap_figure("backlog_before", (long long)run_backlog(&x), "frames");
 	x.sc.qdisc = "noqueue";
 	qdisc_replace(x.b.dev, x.sc.qdisc);
 	if (how == HOW_DETACH)

@@ -27,26 +27,25 @@ static void mix(struct multi *m, unsigned int plain)
 
 static void check(struct multi *m, unsigned int plain)
 {
-	unsigned int n = m->sc.len + EXTRA, other = !plain, sent, got, lost;
+	unsigned int n = m->sc.len + EXTRA, other = !plain, sent, got;
 	const struct sender *s = &m->sender[plain];
 	struct qdisc_stats qd;
-	u64 drops;
+	u64 lost, drops;
 
 	sent = sender_send_many(&m->sender[other], n);
-	drops = drops_count();
-	lost = (unsigned int)drops;
+	lost = drops_count();
 	multi_child(m, other, &qd);
-	ktap_ok(sent == n && !drops && qd.qlen == EXTRA,
+	ktap_ok(sent == n && !lost && qd.qlen == EXTRA,
 		"what queue %u has no room for waits: %u sent, %u wait, %llu dropped",
-		other, sent, qd.qlen, drops);
+		other, sent, qd.qlen, lost);
 	sent = sender_send_many(&m->sender[plain], n);
-	drops = drops_count() - drops;
+	drops = drops_count() - lost;
 	ktap_ok(sent == m->sc.len && drops == EXTRA &&
 		s->count[SEND_NOBUFS] == EXTRA,
 		"what queue %u has no room for is dropped, and the sender told: %u sent, %llu dropped, %llu ENOBUFS, %llu ENETDOWN",
 		plain, sent, drops, s->count[SEND_NOBUFS], s->count[SEND_NETDOWN]);
 	/* What is known to be lost need not be waited for. */
-	got = multi_take(m, other, n - lost);
+	got = multi_take(m, other, n - (unsigned int)lost);
 	ktap_ok(got == n, "all of queue %u come out: %u of %u", other, got, n);
 	got = multi_take(m, plain, m->sc.len);
 	ktap_ok(got == m->sc.len, "and of queue %u what fits: %u of %u", plain, got,

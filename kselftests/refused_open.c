@@ -8,9 +8,6 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <linux/if.h>
-#include <linux/if_tun.h>
 
 #include "choice.h"
 #include "drops.h"
@@ -22,20 +19,6 @@
 enum part { PART_OPEN, PART_ATTACH };
 
 static const char * const parts[] = { "open", "attach", NULL };
-
-static int try_open(const struct run *x)
-{
-	unsigned int flags = x->sc.dev == DEV_TUN ? IFF_TUN : IFF_TAP;
-
-	return tuntap_try_open(x->b.dev, flags);
-}
-
-static int try_attach(const struct run *x)
-{
-	struct ifreq ifr = { .ifr_flags = IFF_ATTACH_QUEUE };
-
-	return ioctl(x->b.fd[0], TUNSETQUEUE, &ifr) ? -errno : 0;
-}
 
 int main(int argc, char **argv)
 {
@@ -55,7 +38,10 @@ int main(int argc, char **argv)
 	drops_start("FULL_RING");
 	run_open(&x, "refused0");
 	reader_start(&x.r);
-	err = part == PART_OPEN ? try_open(&x) : try_attach(&x);
+	if (part == PART_OPEN)
+		err = tuntap_try_open(x.b.dev, tuntap_flags(x.b.fd[0]));
+	else
+		err = tuntap_try_queue(x.b.fd[0], true);
 	ktap_ok(err == want, "it is refused: %s", strerror(-err));
 	run_send(&x, n);
 	got = reader_take(&x.r, n);

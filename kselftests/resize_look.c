@@ -55,7 +55,6 @@ static void *read_when_due(void *arg)
 {
 	struct look *lk = arg;
 	u32 rnd = rnd_start(lk->sc.seed, 1);
-	u64 begin;
 
 	cpu_pin(lk->cpu);
 	while (!shared_get(lk->stop)) {
@@ -63,10 +62,7 @@ static void *read_when_due(void *arg)
 			rnd_pause(&rnd, 1);
 			continue;
 		}
-		begin = stall_now_ns() +
-			rnd_below(&rnd, (u32)lk->took_ns >> rnd_below(&rnd, HALVES));
-		while (stall_now_ns() < begin)
-			;
+		rnd_spin(&rnd, lk->took_ns >> rnd_below(&rnd, HALVES));
 		read_one(lk);
 		shared_set(lk->due, false);
 	}

@@ -20,6 +20,7 @@
 #include "ktap.h"
 #include "load.h"
 #include "netdev.h"
+#include "qdisc.h"
 #include "scenario.h"
 #include "stall.h"
 
@@ -140,13 +141,17 @@ static bool monitor(struct race *ra)
 static void report(struct race *ra, bool flowed)
 {
 	u64 freed = drops_count();
+	struct qdisc_stats qd;
 
+	qdisc_read(ra->bench.dev, &qd);
 	ktap_figure("tried", (long long)ra->tried, "frames");
 	ktap_figure("accepted", (long long)ra->ok, "frames");
 	ktap_figure("delivered", (long long)ra->out.frames, "frames");
 	ktap_figure("freed", (long long)freed, "frames");
 	ktap_figure("resizes", (long long)ra->resized, NULL);
-	ktap_ok(flowed, "no stall: every frame came out or was freed");
+	if (!ktap_ok(flowed, "no stall: every frame came out or was freed"))
+		ktap_diag("backlog %u, resized %llu times", qd.qlen,
+			  (unsigned long long)ra->resized);
 	ktap_ok(!flows_repeated(&ra->out) && !ra->out.stray,
 		"frames come out once, in order");
 	ktap_ok(ra->out.frames + freed == ra->tried,

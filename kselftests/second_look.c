@@ -72,17 +72,13 @@ static void *other(void *arg)
 {
 	struct look *lk = arg;
 	u32 rnd = rnd_start(lk->sc.seed, 1);
-	u64 begin;
 	bool good;
 
 	cpu_pin(lk->cpu);
 	while (!shared_get(lk->stop)) {
 		if (shared_get(lk->begun) == lk->done)
 			continue;
-		begin = stall_now_ns() +
-			rnd_below(&rnd, (u32)shared_get(lk->took_ns));
-		while (stall_now_ns() < begin)
-			;
+		rnd_spin(&rnd, shared_get(lk->took_ns));
 		good = read_until(lk, lk->got + 1) &&
 		       (lk->xdp >= 0 || sender_send(&lk->second) == SEND_OK) &&
 		       read_until(lk, lk->got + 1);
@@ -94,9 +90,8 @@ static void *other(void *arg)
 
 static void fill(const struct look *lk)
 {
-	struct frame f = lk->first.frame;
 	char buf[FRAME_MAX];
-	size_t len = frame_build(buf, &f);
+	size_t len = frame_build(buf, &lk->first.frame);
 
 	bpf_xdp_run(lk->xdp, buf, len, 1);
 }

@@ -5,14 +5,12 @@
  * are there, and of what comes later; where there is a qdisc, the others wait in
  * it.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include <linux/if_ether.h>
 #include <linux/virtio_net.h>
 
 #include "drops.h"
@@ -58,35 +56,15 @@ static bool sleeps(const struct sleeper *sl, u64 n)
 	bool own = scenario_owns_queue(&sl->sc);
 	struct stall st;
 	u64 got;
-	int tid;
 
 	stall_start(&st, sl->sc.stall_ms);
 	do {
-		tid = shared_get(sl->tid);
 		got = shared_get(sl->got) + (own ? drops_count() : 0);
-		if (got == n && tid && task_state(tid) == 'S')
+		if (got == n && task_sleeps(&sl->tid))
 			return true;
 		stall_breathe();
 	} while (!stall_over(&st));
 	return false;
-}
-
-static void open_far(struct sleeper *sl)
-{
-	int one = 1;
-
-	sl->far = (struct sockaddr_ll) {
-		.sll_family = AF_PACKET,
-		.sll_protocol = htons(ETH_P_IP),
-		.sll_ifindex = netdev_index(sl->bench.via),
-	};
-	sl->to = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-	if (sl->to < 0 ||
-	    setsockopt(sl->to, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof(one)))
-		ktap_bail("packet socket: %s", strerror(errno));
-	sl->gso.ether = scenario_ether(&sl->sc);
-	sl->gso.kind = GSO_TCP;
-	sl->gso.cookie = sl->bench.cookie;
 }
 
 static void send_large(struct sleeper *sl)
@@ -124,7 +102,10 @@ int main(int argc, char **argv)
 	netns_enter();
 	bench_open(&sl.bench, &sl.sc, "cut0");
 	bench_sender(&sl.bench, &sl.sc, &s, false);
-	open_far(&sl);
+	sl.to = gso_socket(sl.bench.via, &sl.far);
+	sl.gso.ether = scenario_ether(&sl.sc);
+	sl.gso.kind = GSO_TCP;
+	sl.gso.cookie = sl.bench.cookie;
 	drops_start("FULL_RING");
 	if (pthread_create(&sl.thread, NULL, read_all, &sl))
 		ktap_bail("no thread");

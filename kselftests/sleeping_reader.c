@@ -178,12 +178,10 @@ static void sleeper_end(struct sleeper *sl)
 static bool sleeps(const struct sleeper *sl, const struct scenario *sc, u64 n)
 {
 	struct stall st;
-	int tid;
 
 	stall_start(&st, sc->stall_ms);
 	while (!shared_get(sl->error) && !stall_over(&st)) {
-		tid = shared_get(sl->tid);
-		if (shared_get(sl->got) == n && tid && task_state(tid) == 'S')
+		if (shared_get(sl->got) == n && task_sleeps(&sl->tid))
 			return true;
 		stall_note(&st, shared_get(sl->got));
 		stall_breathe();

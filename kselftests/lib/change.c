@@ -17,8 +17,8 @@
 const char * const change_actions[] = {
 	"grow", "shrink", "zero", "detach_attach", "reopen", "reopen_grow",
 	"reopen_carrier", "link", "link_read", "link_vhost", "carrier",
-	"carrier_read", "carrier_vhost", "carrier_grow", "qdisc_to_noqueue", "qdisc_replace",
-	"delete", "move", NULL,
+	"carrier_read", "carrier_vhost", "carrier_grow", "qdisc_to_noqueue",
+	"qdisc_replace", "delete", "move", NULL,
 };
 
 const char * const change_states[] = {
@@ -209,6 +209,15 @@ static void read_all(struct change *ch, enum reader_kind kind)
 	reader_close(&r);
 }
 
+/* While the link is down, or the carrier gone. */
+static void read_meanwhile(struct change *ch)
+{
+	if (ch->action == ACT_LINK_READ || ch->action == ACT_CARRIER_READ)
+		read_all(ch, READER_POLL);
+	if (ch->action == ACT_LINK_VHOST || ch->action == ACT_CARRIER_VHOST)
+		read_all(ch, READER_VHOST);
+}
+
 void change_act(struct change *ch)
 {
 	const char *dev = ch->bench.dev;
@@ -238,10 +247,7 @@ void change_act(struct change *ch)
 	case ACT_LINK_READ:
 	case ACT_LINK_VHOST:
 		netdev_up(dev, false);
-		if (ch->action == ACT_LINK_READ)
-			read_all(ch, READER_POLL);
-		if (ch->action == ACT_LINK_VHOST)
-			read_all(ch, READER_VHOST);
+		read_meanwhile(ch);
 		netdev_up(dev, true);
 		break;
 	case ACT_CARRIER:
@@ -249,10 +255,7 @@ void change_act(struct change *ch)
 	case ACT_CARRIER_VHOST:
 	case ACT_CARRIER_GROW:
 		probe_carrier(ch->bench.fd[0], dev, false, ch->sc.stall_ms);
-		if (ch->action == ACT_CARRIER_READ)
-			read_all(ch, READER_POLL);
-		if (ch->action == ACT_CARRIER_VHOST)
-			read_all(ch, READER_VHOST);
+		read_meanwhile(ch);
 		if (ch->action == ACT_CARRIER_GROW)
 			change_resize(ch, 2 * ch->len);
 		tuntap_carrier(ch->bench.fd[0], true);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <arpa/inet.h>
+#include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <linux/if_ether.h>
 #include <linux/ip.h>
 #include <linux/tcp.h>
@@ -9,12 +11,15 @@
 
 #include "frame.h"
 #include "gso.h"
+#include "ktap.h"
+#include "netdev.h"
 
 #ifndef VIRTIO_NET_HDR_GSO_UDP_L4
 #define VIRTIO_NET_HDR_GSO_UDP_L4 5
 #endif
 
 #define PORT 9	/* discard */
+#define SEND_BYTES (64 << 20)
 #define ALL_BYTES (GSO_SEGMENTS * GSO_SEGMENT)
 
 struct head {
@@ -89,6 +94,23 @@ static void fill_payload(struct payload *p, u32 cookie, u32 number)
 	p->cookie = cookie;
 	p->number = number;
 	memset(p->rest, (int)(number & 0xff), sizeof(p->rest));
+}
+
+int gso_socket(const char *dev, struct sockaddr_ll *to)
+{
+	int one = 1, bytes = SEND_BYTES;
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	*to = (struct sockaddr_ll) {
+		.sll_family = AF_PACKET,
+		.sll_protocol = htons(ETH_P_IP),
+		.sll_ifindex = netdev_index(dev),
+	};
+	if (fd < 0 ||
+	    setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof(one)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)))
+		ktap_bail("packet socket: %s", strerror(errno));
+	return fd;
 }
 
 size_t gso_build(void *buf, const struct gso *g)

@@ -6,6 +6,8 @@
 #ifndef KSERIES_GSO_H
 #define KSERIES_GSO_H
 
+#include <linux/if_packet.h>
+
 #include "types.h"
 
 #define GSO_SEGMENTS 4
@@ -32,6 +34,8 @@ struct gso_tally {
 	u64 broken;	/* a wrong header, checksum or content */
 };
 
+/* A packet socket for such frames, with room for many; @to is how to reach @dev. */
+int gso_socket(const char *dev, struct sockaddr_ll *to);
 /* Write the header and the frame; returns the length of both. */
 size_t gso_build(void *buf, const struct gso *g);
 /* The same of what was received, with its header in front. */

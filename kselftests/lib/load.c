@@ -30,6 +30,14 @@ u32 rnd_below(u32 *state, u32 n)
 	return n ? rnd_next(state) % n : 0;
 }
 
+void rnd_spin(u32 *state, u64 most_ns)
+{
+	u64 end = stall_now_ns() + rnd_below(state, (u32)most_ns);
+
+	while (stall_now_ns() < end)
+		;
+}
+
 void rnd_pause(u32 *state, unsigned int most)
 {
 	unsigned int i;

@@ -16,6 +16,8 @@ u32 rnd_start(u32 seed, unsigned int who);
 u32 rnd_next(u32 *state);
 /* 0 to @n - 1; 0 for @n of 0. */
 u32 rnd_below(u32 *state, u32 n);
+/* Spin for less than @most_ns: until any time of something that takes as long. */
+void rnd_spin(u32 *state, u64 most_ns);
 /* Spin for some time, a few nanoseconds for each of up to @most turns. */
 void rnd_pause(u32 *state, unsigned int most);
 

@@ -77,6 +77,8 @@ void tuntap_flush_rcu(void);
 void tuntap_nonblock(int fd);
 /* Attach or detach one queue of a multi-queue device. */
 void tuntap_queue(int fd, bool attach);
+/* The same, but a refusal is the caller's business: -errno. */
+int tuntap_try_queue(int fd, bool attach);
 void tuntap_carrier(int fd, bool on);
 /* A tun device that says it is an Ethernet one: pktgen takes no other. */
 void tuntap_ether(int fd, const char *name);

@@ -114,10 +114,9 @@ static enum send_result insist(struct requeue *rq)
 	struct stall st;
 
 	stall_start(&st, rq->sc->stall_ms);
-	do {
-		result = sender_send(&rq->sender);
+	while ((result = sender_send(&rq->sender)) == SEND_NOBUFS &&
+	       !stall_over(&st))
 		stall_breathe();
-	} while (result == SEND_NOBUFS && !stall_over(&st));
 	return result;
 }
 

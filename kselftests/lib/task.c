@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "ktap.h"
+#include "load.h"
 #include "task.h"
 
 static bool is_named(const char *dir, const char *tid, const char *name)
@@ -81,4 +82,11 @@ char task_state(int tid)
 	buf[len] = '\0';
 	at = strrchr(buf, ')');
 	return at && at[1] ? at[2] : '?';
+}
+
+bool task_sleeps(const int *tid)
+{
+	int known = shared_get(*tid);
+
+	return known && task_state(known) == 'S';
 }

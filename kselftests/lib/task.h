@@ -15,5 +15,7 @@ unsigned int tasks_find(const char *dir, const char *name, int *tid,
 u64 task_switches(int tid);
 /* Its state letter, as ps has it: S asleep, R running, Z a zombie. */
 char task_state(int tid);
+/* Has a thread left its number there, and does it sleep? */
+bool task_sleeps(const int *tid);
 
 #endif

@@ -102,14 +102,21 @@ void tuntap_persist(int fd, bool on)
 		ktap_bail("TUNSETPERSIST: %s", strerror(errno));
 }
 
-void tuntap_queue(int fd, bool attach)
+int tuntap_try_queue(int fd, bool attach)
 {
 	struct ifreq ifr = {};
 
 	ifr.ifr_flags = attach ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE;
-	if (ioctl(fd, TUNSETQUEUE, &ifr))
+	return ioctl(fd, TUNSETQUEUE, &ifr) ? -errno : 0;
+}
+
+void tuntap_queue(int fd, bool attach)
+{
+	int err = tuntap_try_queue(fd, attach);
+
+	if (err)
 		ktap_bail("TUNSETQUEUE %s: %s", attach ? "attach" : "detach",
-			  strerror(errno));
+			  strerror(-err));
 }
 
 void tuntap_carrier(int fd, bool on)

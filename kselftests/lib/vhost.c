@@ -101,11 +101,22 @@ static void set_memory(struct vhost *v)
 	command(v, VHOST_SET_MEM_TABLE, &mem, "VHOST_SET_MEM_TABLE");
 }
 
-static void set_ring(struct vhost *v)
+/* @next: the first buffer that is not used yet. */
+static void set_ring(struct vhost *v, struct vhost_vring_addr *addr,
+		     unsigned int buffers, u16 next, int kick_fd)
 {
-	struct vhost_vring_state num = { RX_RING, VHOST_BUFFERS };
-	struct vhost_vring_state base = { RX_RING, v->avail_idx };
-	struct vhost_vring_file kick = { RX_RING, v->kick };
+	struct vhost_vring_state num = { addr->index, buffers };
+	struct vhost_vring_state base = { addr->index, next };
+	struct vhost_vring_file kick = { addr->index, kick_fd };
+
+	command(v, VHOST_SET_VRING_NUM, &num, "VHOST_SET_VRING_NUM");
+	command(v, VHOST_SET_VRING_BASE, &base, "VHOST_SET_VRING_BASE");
+	command(v, VHOST_SET_VRING_ADDR, addr, "VHOST_SET_VRING_ADDR");
+	command(v, VHOST_SET_VRING_KICK, &kick, "VHOST_SET_VRING_KICK");
+}
+
+static void set_rx_ring(struct vhost *v)
+{
 	struct vhost_vring_file call = { RX_RING, v->call };
 	struct vhost_vring_addr addr = {
 		.index = RX_RING,
@@ -114,10 +125,7 @@ static void set_ring(struct vhost *v)
 		.used_user_addr = (u64)(uintptr_t)&v->used,
 	};
 
-	command(v, VHOST_SET_VRING_NUM, &num, "VHOST_SET_VRING_NUM");
-	command(v, VHOST_SET_VRING_BASE, &base, "VHOST_SET_VRING_BASE");
-	command(v, VHOST_SET_VRING_ADDR, &addr, "VHOST_SET_VRING_ADDR");
-	command(v, VHOST_SET_VRING_KICK, &kick, "VHOST_SET_VRING_KICK");
+	set_ring(v, &addr, VHOST_BUFFERS, v->avail_idx, v->kick);
 	command(v, VHOST_SET_VRING_CALL, &call, "VHOST_SET_VRING_CALL");
 }
 
@@ -160,7 +168,7 @@ static void own(struct vhost *v)
 	set_owner(v);
 	command(v, VHOST_SET_FEATURES, &v->features, "VHOST_SET_FEATURES");
 	set_memory(v);
-	set_ring(v);
+	set_rx_ring(v);
 }
 
 static struct vhost *open_with(u64 features, unsigned int size)
@@ -241,9 +249,6 @@ void vhost_detach(struct vhost *v)
 void vhost_attach_tx(struct vhost *v, int tap_fd)
 {
 	struct vhost_vring_file file = { TX_RING, tap_fd };
-	struct vhost_vring_state num = { TX_RING, 1 };
-	struct vhost_vring_state base = { TX_RING, v->tx_idx };
-	struct vhost_vring_file kick = { TX_RING, v->tx_kick };
 	struct vhost_vring_addr addr = {
 		.index = TX_RING,
 		.desc_user_addr = (u64)(uintptr_t)&v->tx_desc,
@@ -251,13 +256,17 @@ void vhost_attach_tx(struct vhost *v, int tap_fd)
 		.used_user_addr = (u64)(uintptr_t)&v->tx_used,
 	};
 
-	if (tap_fd >= 0) {
-		command(v, VHOST_SET_VRING_NUM, &num, "VHOST_SET_VRING_NUM");
-		command(v, VHOST_SET_VRING_BASE, &base, "VHOST_SET_VRING_BASE");
-		command(v, VHOST_SET_VRING_ADDR, &addr, "VHOST_SET_VRING_ADDR");
-		command(v, VHOST_SET_VRING_KICK, &kick, "VHOST_SET_VRING_KICK");
-	}
+	if (tap_fd >= 0)
+		set_ring(v, &addr, 1, v->tx_idx, v->tx_kick);
 	command(v, VHOST_NET_SET_BACKEND, &file, "VHOST_NET_SET_BACKEND");
+}
+
+static void notify(int fd)
+{
+	u64 one = 1;
+
+	if (write(fd, &one, sizeof(one)) != sizeof(one))
+		ktap_bail("kick: %s", strerror(errno));
 }
 
 /* An Ethernet type that nobody has; what looks like IPv4 is a bad one. */
@@ -275,14 +284,12 @@ static void build_tx(struct vhost *v)
 
 bool vhost_send(struct vhost *v, unsigned int stall_ms)
 {
-	u64 one = 1;
 	struct stall st;
 	u32 head;
 
 	build_tx(v);
 	__atomic_store_n(&v->tx_avail.head.idx, ++v->tx_idx, __ATOMIC_SEQ_CST);
-	if (write(v->tx_kick, &one, sizeof(one)) != sizeof(one))
-		ktap_bail("kick: %s", strerror(errno));
+	notify(v->tx_kick);
 	stall_start(&st, stall_ms);
 	do {
 		head = __atomic_load_n(&v->tx_used.head, __ATOMIC_ACQUIRE);
@@ -321,11 +328,9 @@ bool vhost_attached(const struct vhost *v)
 /* The @n buffers that were just put into the ring. */
 static void publish(struct vhost *v, unsigned int n)
 {
-	u64 one = 1;
-
 	__atomic_store_n(&v->avail.head.idx, v->avail_idx, __ATOMIC_SEQ_CST);
-	if (n && write(v->kick, &one, sizeof(one)) != sizeof(one))
-		ktap_bail("kick: %s", strerror(errno));
+	if (n)
+		notify(v->kick);
 }
 
 unsigned int vhost_offer(struct vhost *v, unsigned int n)

@@ -31,28 +31,32 @@ void shim_surround(void *fill)
 	surroundings = fill;
 }
 
+static void show(void)
+{
+	if (hidden && !locks)
+		*hidden = shown;
+}
+
 static void hide(void)
 {
+	if (!hidden || locks)
+		return;
 	shown = *hidden;
 	*hidden = NOWHERE;
 }
 
 void shim_hide(void *pointer)
 {
-	if (hidden && !locks)
-		*hidden = shown;
+	show();
 	hidden = pointer;
-	if (hidden && !locks)
-		hide();
+	hide();
 }
 
 void shim_lock_held(int change)
 {
-	if (hidden && !locks)
-		*hidden = shown;
+	show();
 	locks += change;
-	if (hidden && !locks)
-		hide();
+	hide();
 }
 
 void shim_complain(const char *what)
