@@ -48,7 +48,18 @@ struct look {
 	int cpu;
 };
 
-/* Reads until @n frames have come in all; false: stalled. */
+/* The driver dropped the only sender's frame: no need to wait for it. */
+static bool lost(const struct look *lk)
+{
+	struct netdev_stats st;
+
+	if (lk->xdp < 0)
+		return false;
+	netdev_stats(lk->bench.dev, &st);
+	return st.tx_dropped;
+}
+
+/* Reads until @n frames have come in all; false: stalled, or it cannot come. */
 static bool read_until(struct look *lk, u64 n)
 {
 	char buf[FRAME_MAX];
@@ -57,7 +68,7 @@ static bool read_until(struct look *lk, u64 n)
 	stall_start(&st, lk->sc.stall_ms);
 	while (lk->got < n) {
 		if (read(lk->bench.fd[0], buf, sizeof(buf)) < 0) {
-			if (stall_over(&st))
+			if (stall_over(&st) || lost(lk))
 				return false;
 			continue;
 		}

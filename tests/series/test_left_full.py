@@ -16,7 +16,7 @@ FIXES = pytest.mark.kernel_case("fixes", reason="what finds the ring full is dro
 @pytest.mark.scenarios(
     crossed=("how", "length"),
     dev=DEVICES,
-    reader=READERS,
+    reader=few(READERS, "read", "vhost"),
     qdisc=("fq_codel", "pfifo_fast"),
     length=(1, 16, 63),
     how=("link", "carrier", "shrink", "given_back", "given_dark", "attach", "open"),
@@ -47,7 +47,7 @@ def test_first_left_full(
 @pytest.mark.scenarios(
     crossed=("how", "length"),
     dev=DEVICES,
-    reader=READERS,
+    reader=few(READERS, "read", "vhost"),
     qdisc=("fq_codel", "pfifo_fast"),
     length=(1, 16, 63),
     how=("link", "carrier", "shrink", "detach", "close"),

@@ -38,7 +38,7 @@ def as_stock(point: Point) -> pytest.MarkDecorator:
     kind=as_stock,
     crossed=("reader", "length"),
     dev=("macvtap", "ipvtap"),
-    reader=READERS,
+    reader=few(READERS, "read", "vhost"),
     length=few(LENGTHS, 1, 32, 500),
     queues=(1, 3),
 )
