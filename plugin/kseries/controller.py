@@ -96,6 +96,7 @@ class Controller:
             return True
         if measured:  # under xdist only a worker knows of any, and checks each
             self._done(lambda: self._check_floors(measured))
+            self._session.begin_measuring()
         if distributed:
             self._session.close()  # the workers boot guests of their own
         return None

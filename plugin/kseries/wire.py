@@ -19,6 +19,9 @@ from .console import Scanner
 
 # How long virtme-ng may take to clean up after its QEMU, in wall seconds.
 _VNG_END_S = 5.0
+# What a guest of the exact lane yields (nice(2)): no figure of it depends on when it runs, and
+# another guest's time out may. Still 1/10 of a CPU beside one other thread (sched(7)).
+_BEHIND = 10
 _BATCH_LINE = re.compile(r"@kseries (.*)")
 
 
@@ -165,7 +168,7 @@ class Wire:
 
 
 def _on_one_cpu(pin: int) -> None:
-    """Keep QEMU on one CPU of the host, so that its threads take turns, too.
+    """Keep QEMU on one CPU of the host, so that its threads take turns, too, and behind others.
 
     When all of the guest's CPUs are idle, the thread of the CPUs restarts the timer by which
     they take turns, unless QEMU's main loop was faster and has ended the idleness
@@ -174,6 +177,7 @@ def _on_one_cpu(pin: int) -> None:
     """
     allowed = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {allowed[pin % len(allowed)]})
+    os.nice(_BEHIND)
 
 
 def _batch_event(line: str) -> str | None:
