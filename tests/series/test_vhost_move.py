@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from kseries.run import Run
 
-from .matrix import DEVICES, QDISCS
+from .matrix import DEVICES, QDISCS, few
 
 PROGRAM = "vhost_move --dev {dev} --to {to} --qdisc {qdisc} --len {length} --extra {extra}"
 
@@ -16,7 +16,7 @@ PROGRAM = "vhost_move --dev {dev} --to {to} --qdisc {qdisc} --len {length} --ext
     crossed=("dev", "to", "length", "extra"),
     dev=DEVICES,
     to=(*DEVICES, "macvtap"),
-    qdisc=QDISCS,
+    qdisc=few(QDISCS, "fq_codel", "noqueue"),
     length=(2, 64, 500),
     extra=(0, 40),
 )
