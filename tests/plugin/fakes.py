@@ -189,6 +189,9 @@ class Replay:
 
     def start_batch(self, plan: Mapping[str, Sequence[Sequence[str]]]) -> None:
         self._batch = plan
+        for commands in plan.values():
+            for argv in commands:
+                self._asked("begin measuring", argv)
 
     def end_batch(self) -> dict[str, list[Ran]]:
         rans: dict[str, list[Ran]] = {}

@@ -387,6 +387,7 @@ def test_both_guests_work_at_once_but_for_who_wants_to_be_alone(project: Project
     assert (project.path / "images/asked").read_text() == ASKED
 
 
+NUMBERS = ("one", "two", "three")
 COST = (
     HEAD
     + """
@@ -411,6 +412,18 @@ def test_a_measurement(project: Project, patched: int, word: str, ret: int) -> N
     assert case["patched"]["samples"] == [float(patched)] * 3
     assert case["comparison"]["ratio"] == pytest.approx(patched / 100)
     assert case["patched"]["lane"] == "exact"
+
+
+def test_measuring_begins_before_what_comes_first(project: Project) -> None:
+    project.replay(stock={"first_wake": 100}, patched={"first_wake": 100})
+    cost = COST.replace('"cost"', '"first_wake"').format("wake.patched")
+    project.tests(cost.replace(HEAD, HEAD + FIXES.format("fq_codel", "a", CHECK)))
+    assert project.run().ret == 0
+    asked = (project.path / "images/asked").read_text().splitlines()
+    planned = [f"{kernel} wake.patched {n}" for kernel in ("stock", "patched") for n in NUMBERS]
+    assert asked[:6] == [f"begin measuring {one}" for one in planned]
+    assert asked[6] == "begin stock fq_codel"
+    assert [line for line in asked if "wake" in line][6:] == [f"run {one}" for one in planned]
 
 
 def test_an_earlier_version_is_compared_or_it_is_said(project: Project) -> None:
