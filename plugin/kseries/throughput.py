@@ -57,6 +57,13 @@ class Comparison:
     # Where the difference lies, largest first; only where instructions were counted.
     functions: list[FunctionCost] = field(default_factory=list)
 
+    @property
+    def settled(self) -> bool:
+        """Whether more pairs need not be taken: "ok" may be on its way to "improved"."""
+        best = self.low if self.worse == MORE else 1 / self.high
+        inside = best >= 1 / allowed(self.threshold, self.worse)
+        return inside if self.word == "ok" else self.word != "inconclusive"
+
 
 def allowed(limit: float, worse: str) -> float:
     """Return by which factor a figure may be worse: with 0.2 it is 1.2, of a rate 1 / 0.8."""
@@ -105,7 +112,10 @@ def compare(
 
 
 def _word(ratio: float, low: float, high: float, limit: Threshold) -> str:
-    """A change needs an interval without 1 and an estimate past the threshold."""
+    """A change needs an interval without 1 and an estimate past the threshold.
+
+    What may be better by any amount, but not worse than is allowed, is ok.
+    """
     most = allowed(limit.limit, limit.worse)
     if limit.worse == LESS:
         ratio, low, high = 1 / ratio, 1 / high, 1 / low
@@ -113,9 +123,7 @@ def _word(ratio: float, low: float, high: float, limit: Threshold) -> str:
         return "regressed"
     if high < 1 and ratio < 1 / most:
         return "improved"
-    if low >= 1 / most and high <= most:
-        return "ok"
-    return "inconclusive"
+    return "ok" if high <= most else "inconclusive"
 
 
 def middle(samples: Sequence[float]) -> float:

@@ -64,7 +64,7 @@ class Scenario:
         self.comparison = compare(
             self.samples[STOCK], self.samples[PATCHED], self.threshold, lane=WALL, confidence=LEVEL
         )
-        clear = self.stop_early and self.comparison.word != "inconclusive"
+        clear = self.stop_early and self.comparison.settled
         self.over = clear or pairs >= MOST_PAIRS
 
 

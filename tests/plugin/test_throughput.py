@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kseries.errors import UsageProblem
-from kseries.throughput import Comparison, Threshold, compare
+from kseries.throughput import LESS, MORE, Comparison, Threshold, compare
 
 # Student's t, two-sided 95 %, by degrees of freedom: any table of the distribution.
 T95 = {1: 12.7062, 2: 4.30265, 3: 3.18245, 4: 2.77645, 9: 2.26216}
@@ -83,10 +83,29 @@ def test_what_it_tells() -> None:
         ([1.0, 1.5, 2.5], "inconclusive"),  # past the threshold, but no change is sure
         ([1.15, 1.2, 1.25], "inconclusive"),  # inside, but it may be beyond
         ([0.4, 1.0, 1.1], "inconclusive"),
+        ([0.75, 0.8, 0.9], "ok"),  # perhaps better than that, but surely not worse
+        ([0.74, 0.78, 0.83], "improved"),
     ],
 )
 def test_word(ratios: list[float], word: str) -> None:
     assert _of_ratios(ratios).word == word
+
+
+@pytest.mark.parametrize("worse", [MORE, LESS])
+@pytest.mark.parametrize(
+    ("ratios", "settled"),
+    [
+        ([1.0, 1.0, 1.0], True),
+        ([1.3, 1.3, 1.3], True),
+        ([0.7, 0.7, 0.7], True),
+        ([0.75, 0.8, 0.9], False),  # ok, perhaps improved
+        ([1.15, 1.2, 1.25], False),  # inconclusive
+    ],
+)
+def test_what_more_pairs_could_tell(ratios: list[float], settled: bool, worse: str) -> None:
+    ratios = ratios if worse == MORE else [1 / ratio for ratio in ratios]
+    limit = 0.25 if worse == MORE else 0.2  # a factor of 1.25 in both
+    assert _of_ratios(ratios, Threshold("m", limit, "r", worse)).settled is settled
 
 
 def test_the_threshold_decides() -> None:
@@ -131,4 +150,9 @@ def test_better_and_worse_mirror_each_other(ratios: list[float]) -> None:
         for edge in (there.ratio, there.low, there.high)
         for limit in (1.25, 1 / 1.25, 1.0)
     )
-    assert on_the_edge or back.word == mirror.get(there.word, there.word)
+    if on_the_edge:
+        return
+    assert mirror.get(there.word) == (back.word if back.word in mirror else None)
+    assert there.settled == back.settled
+    # Both ways inside is the only ok that more pairs leave as it is.
+    assert (there.settled and "ok" in (there.word, back.word)) == (there.word == back.word == "ok")
