@@ -20,6 +20,7 @@
 
 enum how {
 	HOW_LINK,	/* set down and up again */
+	HOW_LINK_DARK,	/* the same, while there is no carrier */
 	HOW_CARRIER,	/* off and on again */
 	HOW_SHRINK,
 	HOW_GIVEN_BACK,	/* by vhost-net */
@@ -31,8 +32,8 @@ enum how {
 };
 
 static const char * const hows[] = {
-	"link", "carrier", "shrink", "given_back", "given_dark", "attach", "open",
-	"detach", "close", NULL
+	"link", "link_dark", "carrier", "shrink", "given_back", "given_dark",
+	"attach", "open", "detach", "close", NULL
 };
 
 struct test {
@@ -86,6 +87,13 @@ static void leave_full(struct test *t)
 		run_send(x, t->len);
 		netdev_up(x->b.dev, false);
 		netdev_up(x->b.dev, true);
+		break;
+	case HOW_LINK_DARK:
+		run_send(x, t->len);
+		probe_carrier(x->b.fd[0], x->b.dev, false, x->sc.stall_ms);
+		netdev_up(x->b.dev, false);
+		netdev_up(x->b.dev, true);
+		tuntap_carrier(x->b.fd[0], true);
 		break;
 	case HOW_CARRIER:
 		run_send(x, t->len);
@@ -172,8 +180,8 @@ static void check(struct test *t)
 
 static bool only_of_one(enum how how)
 {
-	return how == HOW_GIVEN_BACK || how == HOW_GIVEN_DARK ||
-	       how == HOW_ATTACH || how == HOW_OPEN;
+	return how == HOW_LINK_DARK || how == HOW_GIVEN_BACK ||
+	       how == HOW_GIVEN_DARK || how == HOW_ATTACH || how == HOW_OPEN;
 }
 
 static bool only_of_two(enum how how)

@@ -3,7 +3,8 @@
  * A reader that sleeps on an empty ring is told of the next frame, in whatever
  * way it waits. The other programs' readers look again after a while; this one
  * does not. And of one that comes just as it goes to sleep, --rounds times: a
- * trap makes the time longer between its look at the ring and what follows.
+ * trap makes the time longer between its look at the ring and what follows. And,
+ * with --xdp 1, of bulks of XDP frames, the ends of which the ring has no room for.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "bpf.h"
 #include "choice.h"
 #include "ktap.h"
 #include "load.h"
@@ -29,14 +31,20 @@
 /* The reader's longest pause after a frame, in turns of rnd_pause(). */
 #define PAUSE 20000
 #define NEVER_MS 3600000
+/* The core has bulks of so many for a driver (DEV_MAP_BULK_SIZE). */
+#define BULK 16U
+#define BULKS 2U
+/* vhost is not given more buffers in the middle. */
+#define LONGEST (VHOST_BUFFERS - ROUNDS - BULKS * BULK)
 
 enum wait {
 	WAIT_READ, WAIT_READV, WAIT_POLL, WAIT_SELECT, WAIT_EPOLL, WAIT_URING,
-	WAIT_SIGIO,
+	WAIT_SIGIO, WAIT_VHOST,
 };
 
 static const char * const waits[] = {
-	"read", "readv", "poll", "select", "epoll", "iouring", "sigio", NULL
+	"read", "readv", "poll", "select", "epoll", "iouring", "sigio", "vhost",
+	NULL
 };
 
 struct sleeper {
@@ -44,6 +52,7 @@ struct sleeper {
 	int fd;
 	int epoll;
 	struct uring *uring;
+	struct vhost *vhost;
 	struct tally *out;
 	int cpu;
 	u32 rnd;
@@ -61,7 +70,8 @@ struct sleeper {
 /* The descriptor itself waits in these; in the others something else does. */
 static bool blocks(enum wait wait)
 {
-	return wait == WAIT_READ || wait == WAIT_READV || wait == WAIT_URING;
+	return wait == WAIT_READ || wait == WAIT_READV || wait == WAIT_URING ||
+	       wait == WAIT_VHOST;
 }
 
 static void wait_for_frame(const struct sleeper *sl)
@@ -101,6 +111,30 @@ static ssize_t read_frame(struct sleeper *sl, char *buf)
 	return read(sl->fd, buf, FRAME_MAX);
 }
 
+static void take_frame(void *arg, const void *buf, size_t len)
+{
+	struct sleeper *sl = arg;
+
+	tally_frame(sl->out, buf, len);
+	shared_add(sl->got, 1);
+}
+
+/* vhost has buffers for all there will be: it is its worker that sleeps. */
+static void *vhost_thread(void *arg)
+{
+	struct sleeper *sl = arg;
+	int tid;
+
+	vhost_attach(sl->vhost, sl->fd);
+	vhost_offer(sl->vhost, VHOST_BUFFERS);
+	vhost_workers(&tid, 1);
+	shared_set(sl->tid, tid);
+	while (!shared_get(sl->stop))
+		if (!vhost_collect(sl->vhost, take_frame, sl))
+			vhost_wait(sl->vhost, -1);
+	return NULL;
+}
+
 static void *sleeper_thread(void *arg)
 {
 	struct sleeper *sl = arg;
@@ -117,8 +151,7 @@ static void *sleeper_thread(void *arg)
 	while (!shared_get(sl->stop)) {
 		len = read_frame(sl, buf);
 		if (len >= 0) {
-			tally_frame(sl->out, buf, (size_t)len);
-			shared_add(sl->got, 1);
+			take_frame(sl, buf, (size_t)len);
 			/* The next one is on its way, which takes longer. */
 			rnd_pause(&sl->rnd, sl->pause);
 		} else if (errno == EAGAIN) {
@@ -158,7 +191,9 @@ static void sleeper_start(struct sleeper *sl)
 		ktap_bail("fcntl: %s", strerror(errno));
 	sl->epoll = sl->wait == WAIT_EPOLL ? reader_epoll(sl->fd) : -1;
 	sl->uring = sl->wait == WAIT_URING ? uring_open(sl->fd) : NULL;
-	if (pthread_create(&sl->thread, NULL, sleeper_thread, sl))
+	sl->vhost = sl->wait == WAIT_VHOST ? vhost_open() : NULL;
+	if (pthread_create(&sl->thread, NULL,
+			   sl->vhost ? vhost_thread : sleeper_thread, sl))
 		ktap_bail("no thread");
 }
 
@@ -172,6 +207,8 @@ static void sleeper_end(struct sleeper *sl)
 	}
 	if (sl->epoll >= 0)
 		close(sl->epoll);
+	if (sl->vhost)
+		vhost_close(sl->vhost);
 }
 
 /* It has taken all of @n, and sleeps. */
@@ -204,14 +241,40 @@ static unsigned int race(struct sleeper *sl, const struct scenario *sc,
 	return i;
 }
 
+/* All of a bulk are the same frame: they do not go into the tally of the others. */
+static bool told_of_bulks(struct sleeper *sl, const struct scenario *sc,
+			  const struct bench *b, const struct frame *frame)
+{
+	unsigned int i, fit = min(sc->len, BULK);
+	u64 n = shared_get(sl->got);
+	struct tally *own = sl->out, bulk;
+	int prog = bpf_redirect_to(b->dev);
+	char buf[FRAME_MAX];
+	bool told = true;
+	size_t len;
+
+	tally_start(&bulk, true, b->cookie);
+	sl->out = &bulk;
+	len = frame_build(buf, frame);
+	for (i = 0; told && i < BULKS; i++) {
+		bpf_xdp_run(prog, buf, len, BULK);
+		n += fit;
+		told = sleeps(sl, sc, n);
+	}
+	sl->out = own;
+	close(prog);
+	return told;
+}
+
 int main(int argc, char **argv)
 {
 	struct sleeper sl = {
 		.wait = (enum wait)choice_take(&argc, argv, "wait", waits,
 					       WAIT_READ),
 	};
-	unsigned int i, burst, rounds = 0;
+	unsigned int i, burst, rounds = 0, xdp = 0;
 	const struct scenario_option options[] = {
+		{ "xdp", &xdp, "1: bulks of XDP frames, too (0; a tap)" },
 		{ "rounds", &rounds, "of a frame as the reader goes to sleep (0)" },
 	};
 	int cpu[CPU_SETSIZE];
@@ -225,12 +288,18 @@ int main(int argc, char **argv)
 	if (!sc.len || (rounds && sc.len > TRAP_SLOTS))
 		ktap_bail("a ring that holds frames, with rounds at most %d",
 			  TRAP_SLOTS);
-	if (sc.dev == DEV_IPVTAP || (sc.dev == DEV_MACVTAP && sl.wait == WAIT_SIGIO))
-		ktap_bail("not ipvtap, and macvtap sends no SIGIO");
+	if (sc.dev == DEV_IPVTAP && sl.wait != WAIT_VHOST)
+		ktap_bail("ipvtap: only vhost");
+	if (sl.wait == WAIT_SIGIO && !scenario_owns_queue(&sc))
+		ktap_bail("macvtap sends no SIGIO");
+	if (sl.wait == WAIT_VHOST && (rounds || sc.len > LONGEST))
+		ktap_bail("vhost has buffers for %u frames, and no rounds", LONGEST);
 	/* pfifo_fast has an array of its own, which the trap would take for the ring's. */
 	if (rounds && !strcmp(sc.qdisc, "pfifo_fast"))
 		ktap_bail("with rounds no pfifo_fast");
-	ktap_plan(rounds ? 4 : 3);
+	if (xdp && sc.dev != DEV_TAP)
+		ktap_bail("XDP frames go to a tap");
+	ktap_plan(3 + !!rounds + !!xdp);
 	netns_enter();
 	bench_open(&b, &sc, "sleep0");
 	bench_sender(&b, &sc, &s, false);
@@ -266,6 +335,11 @@ int main(int argc, char **argv)
 		i = race(&sl, &sc, &s, rounds);
 		ktap_ok(i == rounds, "and of one that comes as it goes to sleep: %u of %u",
 			i, rounds);
+	}
+	if (xdp) {
+		told = told_of_bulks(&sl, &sc, &b, &s.frame);
+		ktap_ok(told, "and of the XDP frames that fit: %llu taken in all",
+			shared_get(sl.got));
 	}
 	sleeper_end(&sl);
 	if (!ktap_ok(tally_exact(&t, s.frame.seq) && !sl.error,

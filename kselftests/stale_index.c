@@ -158,8 +158,13 @@ static void stale(struct stale *sl)
 	left = hold_frames(sl);
 	if (sl->give != GIVE_LATE)
 		give_back(sl);
-	if (sl->give == GIVE_ALL)
+	if (sl->give == GIVE_ALL) {
 		ktap_ok(flows(sl), "a ring that is full and has no queue stops none");
+		/* It is still full then, and one of its frames is destroyed. */
+		sl->sc.len = --left;
+		netdev_txqueuelen(sl->bench.dev, sl->sc.len);
+		ktap_ok(flows(sl), "nor does it when its length changes");
+	}
 	/* One queue is left, and it has the number of the one that went. */
 	tally_start(&sl->out, scenario_ether(&sl->sc), sl->bench.cookie);
 	tally_start(&sl->seen, scenario_ether(&sl->sc), sl->bench.cookie);
@@ -201,7 +206,7 @@ int main(int argc, char **argv)
 	if (!scenario_owns_queue(&sl.sc) || sl.sc.len < 2 || sl.sc.len > 31)
 		ktap_bail("stale_index takes tun or tap, a length of 2 to 31");
 	sl.sc.queues = 2;
-	ktap_plan(sl.give == GIVE_ALL ? 3 : 2);
+	ktap_plan(sl.give == GIVE_ALL ? 4 : 2);
 	netns_enter();
 	bench_open(&sl.bench, &sl.sc, "stale0");
 	tuntap_nonblock(sl.bench.fd[0]);

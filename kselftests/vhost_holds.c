@@ -7,10 +7,13 @@
  *   same      vhost is given the backend that it has, and one that is no socket
  *   long      one is longer than any buffer: it is thrown away, and no other
  *   busy      vhost polls, for what the guest sends and for what it receives
- *   gone      the device is deleted, and the guest has buffers for them
+ *   gone      the device is deleted, and the guest has buffers for them; a
+ *             macvtap's file goes on without it, and they are its
  *   detached  the queue was detached when vhost came, and is attached then
  *   tagged    they have a VLAN tag, which the kernel keeps beside the frame
  *   grown     the ring had length 0 when vhost came
+ *   bad       a buffer is one that vhost gives up on, and the ring full again
+ *   disabled  the queue of a macvtap is detached, which keeps its frames
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,19 +31,20 @@
 
 enum part {
 	PART_UP, PART_ZERO, PART_SAME, PART_LONG, PART_BUSY, PART_GONE,
-	PART_DETACHED, PART_TAGGED, PART_GROWN,
+	PART_DETACHED, PART_TAGGED, PART_GROWN, PART_BAD, PART_DISABLED,
 };
 
 static const char * const parts[] = {
 	"up", "zero", "same", "long", "busy", "gone", "detached", "tagged",
-	"grown", NULL,
+	"grown", "bad", "disabled", NULL,
 };
 
 /* In bytes: the test's frames fit into such a buffer, with a tail they do not. */
 #define BUFFER 60
 #define TAIL 60
-/* How long vhost polls. */
-#define BUSY_US 2000
+/* How long vhost polls, and how often at most that is looked at. */
+#define BUSY_US 20000
+#define LOOKS 30
 #define VLAN 5
 #define BRIDGE "holds-br"
 #define NEAR "holds-near"
@@ -49,11 +53,15 @@ static const char * const parts[] = {
 static void all_came(const struct run *x, u64 n)
 {
 	u64 freed = drops_count();
+	struct netdev_stats dev = { .tx_packets = n };
 
-	ktap_ok(tally_exact(&x->out, n) && !freed,
-		"all come out, once and in order: %llu of %llu, %llu missing, %llu repeated, %llu foreign, %llu freed",
+	/* A macvtap counts what comes in from below. */
+	if (scenario_owns_queue(&x->sc))
+		netdev_stats(x->b.dev, &dev);
+	ktap_ok(tally_exact(&x->out, n) && !freed && dev.tx_packets == n,
+		"all come out, once and in order: %llu of %llu, %llu missing, %llu repeated, %llu foreign, %llu freed, counted as %llu",
 		x->out.frames, n, x->out.missing, x->out.repeated,
-		x->out.foreign, freed);
+		x->out.foreign, freed, dev.tx_packets);
 }
 
 /* Frames reach a plain reader. */
@@ -170,24 +178,57 @@ static void check_long(struct held *h)
 		x->out.missing, x->out.repeated, x->out.foreign);
 }
 
+/*
+ * The longest of some polls, in us, until one is half as long as it may be: the
+ * others were ended by a thread that wanted their CPU.
+ */
+static u64 longest_poll(struct vhost *v, unsigned int stall_ms)
+{
+	u64 since, us, most = 0;
+	unsigned int i;
+
+	for (i = 0; i < LOOKS && most < BUSY_US / 2; i++) {
+		since = stall_now_ns();
+		vhost_send(v, stall_ms);
+		us = (stall_now_ns() - since) / 1000;
+		if (us > most)
+			most = us;
+	}
+	return most;
+}
+
 static void check_busy(struct held *h)
 {
-	unsigned int got, want = 2 * h->x.sc.len - 1, room = ring_room(h->x.sc.len);
+	unsigned int len = h->x.sc.len, room = ring_room(len), got, want;
+	unsigned int stall_ms = h->x.sc.stall_ms;
 	struct vhost *v = h->vhost.vhost;
+	u64 us;
 
 	held_fill(h);
-	refill(&h->x);
 	vhost_busy_poll(v, BUSY_US);
 	vhost_attach_tx(v, h->x.b.fd[0]);
-	ktap_ok(vhost_send(v, h->x.sc.stall_ms) &&
-		vhost_send(v, h->x.sc.stall_ms),
+	ktap_ok(vhost_send(v, stall_ms) && vhost_send(v, stall_ms),
 		"vhost sends for the guest, and looks for more");
-	got = reader_take(&h->vhost, want);
-	ktap_ok(got == want, "vhost gets what it held, and the ring's: %u of %u",
-		got, want);
+	got = reader_take(&h->vhost, len - 1);
+	ktap_ok(got == len - 1, "vhost gets what it held: %u of %u", got, len - 1);
+	run_send(&h->x, len);
+	got = reader_take(&h->vhost, 1);
+	refill(&h->x);
+	vhost_send(v, stall_ms);
+	want = 2 * len;
+	got += reader_take(&h->vhost, want - 1);
+	ktap_ok(got == want, "what it holds, and the ring's: %u of %u", got, want);
 	got = held_flow(h, 3);
 	ktap_ok(got == 3 * room, "and what is sent then: %u of %u", got, 3 * room);
-	all_came(&h->x, 1 + want + 3 * room);
+	all_came(&h->x, len + want + 3 * room);
+	vhost_offer(v, 1);
+	us = longest_poll(v, stall_ms);
+	/* A macvtap's own frames end it, when they are freed. */
+	if (scenario_owns_queue(&h->x.sc))
+		ktap_ok(us >= BUSY_US / 2, "it polls for as long as it is to: %llu us",
+			us);
+	else
+		ktap_skip("not of a macvtap", "it polls for as long as it is to");
 	vhost_attach_tx(v, -1);
 }
 
@@ -214,6 +255,54 @@ static void check_gone(struct held *h)
 	ktap_ok(freed == left && read(h->x.b.fd[0], buf, sizeof(buf)) < 0 &&
 		errno == EBADFD,
 		"there is nothing more to be freed, or to be read: %llu", freed);
+}
+
+/* The file of a macvtap is read as before. */
+static void check_gone_tap(struct held *h)
+{
+	unsigned int got, len = h->x.sc.len;
+
+	run_send(&h->x, len);
+	netdev_delete(h->x.b.dev);
+	reader_start(&h->vhost);
+	got = reader_take(&h->vhost, len);
+	ktap_ok(got == len, "vhost gets what is in the ring: %u of %u", got, len);
+	vhost_offer(h->vhost.vhost, 1);
+	ktap_ok(vhost_sleeps(h->x.sc.stall_ms), "then it has nothing to do");
+	all_came(&h->x, len);
+}
+
+static void check_bad(struct held *h)
+{
+	unsigned int got, want = 2 * h->x.sc.len - 1;
+
+	held_fill(h);
+	refill(&h->x);
+	vhost_offer_bad(h->vhost.vhost);
+	ktap_ok(vhost_sleeps(h->x.sc.stall_ms), "vhost gives up on a bad buffer");
+	vhost_kick(h->vhost.vhost);
+	got = reader_take(&h->vhost, want);
+	ktap_ok(got == want, "with good ones it gets what it held, and the ring's: %u of %u",
+		got, want);
+	all_came(&h->x, 1 + want);
+}
+
+static void check_disabled(struct held *h)
+{
+	unsigned int got, len = h->x.sc.len;
+
+	run_send(&h->x, len);
+	tuntap_queue(h->x.b.fd[0], false);
+	reader_start(&h->vhost);
+	got = reader_take(&h->vhost, len / 2);
+	vhost_detach(h->vhost.vhost);
+	got += reader_take(&h->x.r, len - len / 2);
+	ktap_ok(got == len, "vhost and a plain reader get its frames: %u of %u",
+		got, len);
+	vhost_attach(h->vhost.vhost, h->x.b.fd[0]);
+	vhost_offer(h->vhost.vhost, 1);
+	ktap_ok(vhost_sleeps(h->x.sc.stall_ms), "then vhost has nothing to do");
+	all_came(&h->x, len);
 }
 
 static void check_detached(struct held *h)
@@ -269,11 +358,15 @@ static void run_part(struct held *h, enum part part)
 		[PART_SAME] = check_same, [PART_LONG] = check_long,
 		[PART_BUSY] = check_busy, [PART_GONE] = check_gone,
 		[PART_DETACHED] = check_detached, [PART_TAGGED] = check_tagged,
-		[PART_GROWN] = check_grown,
+		[PART_GROWN] = check_grown, [PART_BAD] = check_bad,
+		[PART_DISABLED] = check_disabled,
 	};
 
-	ktap_plan(part == PART_BUSY || part == PART_SAME ? 4 : 3);
-	checks[part](h);
+	ktap_plan(part == PART_BUSY ? 6 : part == PART_SAME ? 4 : 3);
+	if (part == PART_GONE && !scenario_owns_queue(&h->x.sc))
+		check_gone_tap(h);
+	else
+		checks[part](h);
 }
 
 int main(int argc, char **argv)
@@ -289,12 +382,12 @@ int main(int argc, char **argv)
 	scenario_need_one_queue(sc);
 	if (sc->len < 4 || sc->len > VHOST_BATCH)
 		ktap_bail("vhost_holds takes a length of 4 to %d", VHOST_BATCH);
-	if (part == PART_GONE && !scenario_owns_queue(sc))
-		ktap_bail("gone: a macvtap's file goes on without its device");
 	if (part == PART_TAGGED && sc->dev != DEV_TAP && sc->dev != DEV_MACVTAP)
 		ktap_bail("tagged: tap or macvtap");
 	sc->own_protocol = true;
-	sc->multi_queue = part == PART_DETACHED;
+	if (part == PART_DISABLED && scenario_owns_queue(sc))
+		ktap_bail("disabled: macvtap or ipvtap");
+	sc->multi_queue = part == PART_DETACHED || part == PART_DISABLED;
 	netns_enter();
 	bench_count_freed(sc);
 	held_open(&h, "holds0");

@@ -6,11 +6,14 @@
 #include <linux/if_tun.h>
 
 #include "drops.h"
+#include "ktap.h"
 #include "netdev.h"
 #include "qdisc.h"
 #include "scenario.h"
+#include "stall.h"
 
 #define VETH_FAR "kst-far"
+#define GOES_MS 1000
 
 /* pfifo_fast refuses to start at length 0, so it must be there before. */
 static void set_length(struct bench *b, const struct scenario *sc)
@@ -18,7 +21,8 @@ static void set_length(struct bench *b, const struct scenario *sc)
 	if (!sc->len && scenario_owns_queue(sc))
 		qdisc_replace(b->dev, sc->qdisc);
 	netdev_txqueuelen(b->dev, sc->len);
-	if (sc->len && scenario_owns_queue(sc))
+	if (sc->len && scenario_owns_queue(sc) &&
+	    strcmp(sc->qdisc, QDISC_DEFAULT))
 		qdisc_replace(b->dev, sc->qdisc);
 }
 
@@ -100,14 +104,28 @@ bool bench_stopped(const struct bench *b, const struct scenario *sc)
 	return result == SEND_NOBUFS && drops_count() == before;
 }
 
-bool bench_close(struct bench *b)
+/* io_uring lets go of a file some time after its own is closed. */
+static bool goes(const char *dev)
 {
-	bool gone;
+	struct stall st;
+
+	stall_start(&st, GOES_MS);
+	while (netdev_exists(dev)) {
+		if (stall_over(&st))
+			return false;
+		stall_breathe();
+	}
+	return true;
+}
+
+void bench_close(struct bench *b)
+{
+	bool own = b->via == b->dev;
 
 	while (b->n_fds)
 		close(b->fd[--b->n_fds]);
-	gone = !netdev_exists(b->dev);
-	if (!gone)
+	if (own && !goes(b->dev))
+		ktap_unplanned("%s goes with its last file", b->dev);
+	if (netdev_exists(b->dev))
 		netdev_delete(b->dev);
-	return gone;
 }

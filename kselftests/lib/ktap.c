@@ -37,6 +37,18 @@ bool ktap_ok(bool pass, const char *fmt, ...)
 	return pass;
 }
 
+void ktap_unplanned(const char *fmt, ...)
+{
+	va_list ap;
+
+	failed++;
+	printf("not ok %u ", done + 1);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	printf("\n");
+}
+
 void ktap_skip(const char *reason, const char *fmt, ...)
 {
 	va_list ap;

@@ -15,6 +15,8 @@ enum ktap_status {
 /* Must come before the first result: a run that is cut off then shows. */
 void ktap_plan(unsigned int count);
 bool ktap_ok(bool pass, const char *fmt, ...) __printf(2, 3);
+/* "not ok" that no plan has, and that is only said when it is so. */
+void ktap_unplanned(const char *fmt, ...) __printf(1, 2);
 void ktap_skip(const char *reason, const char *fmt, ...) __printf(2, 3);
 /* Results that an earlier one has made meaningless. */
 void ktap_skip_rest(const char *reason);

@@ -11,6 +11,9 @@
 #define QDISC_ROOT_HANDLE TC_H_MAKE(0x10000U, 0)
 #define QDISC_CHILD(n) TC_H_MAKE(QDISC_ROOT_HANDLE, (n))
 
+/* What a device comes up with: it is left alone, and is to hold frames. */
+#define QDISC_DEFAULT "default"
+
 /* Those that qdisc_replace() knows, and a NULL. */
 extern const char * const qdisc_kinds[];
 

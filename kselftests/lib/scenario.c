@@ -48,7 +48,7 @@ static void __noreturn print_usage(const char *prog,
 {
 	fprintf(stderr,
 		"usage: %s [--dev tun|tap|macvtap|ipvtap]\n"
-		"  [--reader read|poll|readv|vhost|epoll|iouring] [--qdisc KIND]\n"
+		"  [--reader read|poll|readv|vhost|epoll|iouring] [--qdisc KIND|default]\n"
 		"  [--len N] [--stall-ms N] [--queues N] [--seed N]\n", prog);
 	for (; n_extra; n_extra--, extra++)
 		fprintf(stderr, "  [--%s N] %s\n", extra->name, extra->help);
@@ -86,7 +86,7 @@ static enum reader_kind reader_of(const char *name)
 
 static const char *qdisc_of(const char *name)
 {
-	if (!qdisc_known(name))
+	if (!qdisc_known(name) && strcmp(name, QDISC_DEFAULT))
 		ktap_bail("no qdisc %s", name);
 	return name;
 }

@@ -86,7 +86,10 @@ void bench_sender(const struct bench *b, const struct scenario *sc,
  * Needs drops_start("FULL_RING").
  */
 bool bench_stopped(const struct bench *b, const struct scenario *sc);
-/* Did a tun or tap device go with its last file? If not, it is deleted here. */
-bool bench_close(struct bench *b);
+/*
+ * Close its files. A tun or tap goes with the last one: if not, somebody else has
+ * kept one, which fails the program. What is left is deleted.
+ */
+void bench_close(struct bench *b);
 
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 #include <linux/vhost.h>
 #include <linux/virtio_net.h>
@@ -26,6 +27,8 @@
 /* In front of each frame: vhost's (VHOST_NET_F_VIRTIO_NET_HDR), or the tap's. */
 #define HEAD_SIZE sizeof(struct virtio_net_hdr)
 #define TX_FRAME 64
+/* In a row, 2 ms apart. */
+#define LOOKS_ASLEEP 10
 
 struct vhost {
 	struct vring_desc desc[VHOST_BUFFERS];
@@ -59,6 +62,7 @@ struct vhost {
 	u16 used_idx;
 	u16 free[VHOST_BUFFERS];
 	unsigned int n_free;
+	unsigned int lost;
 	unsigned int size;	/* of a buffer */
 	u64 features;
 	u8 buffers[];
@@ -325,11 +329,17 @@ bool vhost_attached(const struct vhost *v)
 	return v->attached;
 }
 
-/* The @n buffers that were just put into the ring. */
+/*
+ * The @n buffers that were just put into the ring. As a guest's driver does, it
+ * kicks only if vhost asks for it: who has buffers is woken by the device.
+ */
 static void publish(struct vhost *v, unsigned int n)
 {
+	u32 head;
+
 	__atomic_store_n(&v->avail.head.idx, v->avail_idx, __ATOMIC_SEQ_CST);
-	if (n)
+	head = __atomic_load_n(&v->used.head, __ATOMIC_SEQ_CST);
+	if (n && !(head & VRING_USED_F_NO_NOTIFY))
 		notify(v->kick);
 }
 
@@ -344,9 +354,24 @@ unsigned int vhost_offer(struct vhost *v, unsigned int n)
 	return i;
 }
 
+void vhost_offer_bad(struct vhost *v)
+{
+	u16 i = v->free[--v->n_free];
+
+	v->lost++;
+	v->desc[i].flags = 0;
+	v->avail.head.ring[v->avail_idx++ % VHOST_BUFFERS] = i;
+	publish(v, 1);
+}
+
+void vhost_kick(struct vhost *v)
+{
+	notify(v->kick);
+}
+
 unsigned int vhost_pending(const struct vhost *v)
 {
-	return VHOST_BUFFERS - v->n_free;
+	return VHOST_BUFFERS - v->n_free - v->lost;
 }
 
 bool vhost_wait(struct vhost *v, int timeout_ms)
@@ -414,6 +439,22 @@ unsigned int vhost_workers(int *tid, unsigned int most)
 	if (!workers)
 		ktap_bail("no thread %s", name);
 	return workers;
+}
+
+bool vhost_sleeps(unsigned int stall_ms)
+{
+	unsigned int i, asleep = 0;
+	struct stall st;
+	int tid;
+
+	vhost_workers(&tid, 1);
+	stall_start(&st, stall_ms);
+	/* One that is about to run again is not asleep the next time. */
+	for (i = 0; asleep < LOOKS_ASLEEP && !stall_over(&st); i++) {
+		asleep = task_state(tid) == 'S' ? asleep + 1 : 0;
+		nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
+	}
+	return asleep == LOOKS_ASLEEP;
 }
 
 void vhost_place(const int *cpu, unsigned int n)

@@ -45,8 +45,15 @@ void vhost_busy_poll(struct vhost *v, unsigned int us);
  */
 void vhost_reset(struct vhost *v);
 bool vhost_attached(const struct vhost *v);
-/* Offer up to @n empty buffers and kick; returns how many there were. */
+/* Offer up to @n empty buffers, and kick if asked to; returns how many there were. */
 unsigned int vhost_offer(struct vhost *v, unsigned int n);
+/*
+ * Offer one that may not be written to (VRING_DESC_F_WRITE): vhost gives up on
+ * it, and goes on when it is kicked, which it does not ask for. It does not come
+ * back.
+ */
+void vhost_offer_bad(struct vhost *v);
+void vhost_kick(struct vhost *v);
 /* Buffers that are out and not yet filled. */
 unsigned int vhost_pending(const struct vhost *v);
 /* Wait for a call from vhost; false after @timeout_ms without one. */
@@ -59,6 +66,8 @@ unsigned int vhost_collect(struct vhost *v, vhost_frame_fn fn, void *arg);
 unsigned int vhost_recycle(struct vhost *v);
 /* The threads that work for vhosts of this process: how many, of at most @most. */
 unsigned int vhost_workers(int *tid, unsigned int most);
+/* Has the worker nothing to do? false: it goes on and on. */
+bool vhost_sleeps(unsigned int stall_ms);
 /* The only @n CPUs that vhost's workers of this process may use from now on. */
 void vhost_place(const int *cpu, unsigned int n);
 void vhost_close(struct vhost *v);

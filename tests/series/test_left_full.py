@@ -19,7 +19,7 @@ FIXES = pytest.mark.kernel_case("fixes", reason="what finds the ring full is dro
     reader=few(READERS, "read", "vhost"),
     qdisc=("fq_codel", "pfifo_fast"),
     length=(1, 16, 63),
-    how=("link", "carrier", "shrink", "given_back", "given_dark", "attach", "open"),
+    how=("link", "link_dark", "carrier", "shrink", "given_back", "given_dark", "attach", "open"),
 )
 def test_left_full(
     kernel_run: Run, dev: str, reader: str, qdisc: str, length: int, how: str

@@ -30,6 +30,14 @@ def test_opened_as_qemu_does(kernel_run: Run, dev: str, qdisc: str) -> None:
     kernel_run.check()
 
 
+@pytest.mark.kernel_case("fixes", reason="the driver drops what the ring cannot hold")
+@pytest.mark.kernel_program("no_drops --dev {dev} --qdisc default --len {length}")
+@pytest.mark.parametrize("length", [16, 500])
+@pytest.mark.parametrize("dev", DEVICES)
+def test_qdisc_by_default(kernel_run: Run, dev: str, length: int) -> None:
+    kernel_run.check()
+
+
 @pytest.mark.kernel_case("keeps", reason="a ring of length 0 drops and never stops the queue")
 @pytest.mark.kernel_program("no_drops --dev {dev} --reader read --qdisc {qdisc} --len 0")
 @pytest.mark.parametrize("qdisc", QDISCS)

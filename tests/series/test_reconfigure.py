@@ -159,7 +159,7 @@ def test_inherited_queue(kernel_run: Run, how: str, dev: str, qdisc: str, length
 
 
 @pytest.mark.kernel_case("keeps", reason="a device that goes tells all who wait for it")
-@pytest.mark.kernel_program("deleted_readers --dev {dev} --readers {readers}")
-@pytest.mark.scenarios(dev=DEVICES, readers=(2, 5))
-def test_deleted_readers(kernel_run: Run, dev: str, readers: int) -> None:
+@pytest.mark.kernel_program("deleted_readers --dev {dev} --readers {readers} --detached {detached}")
+@pytest.mark.scenarios(dev=DEVICES, readers=(2, 5), detached=(0, 1))
+def test_deleted_readers(kernel_run: Run, dev: str, readers: int, detached: int) -> None:
     kernel_run.check()

@@ -8,7 +8,7 @@ from kseries.run import Run
 from .matrix import DEVICES, few
 
 ON_MACVTAP = ("read", "readv", "poll", "select", "epoll", "iouring")
-WAITS = (*ON_MACVTAP, "sigio")
+WAITS = (*ON_MACVTAP, "sigio", "vhost")
 
 
 @pytest.mark.kernel_case("keeps", reason="a frame in the ring wakes its reader, as ever")
@@ -17,6 +17,23 @@ WAITS = (*ON_MACVTAP, "sigio")
 )
 @pytest.mark.scenarios(wait=WAITS, dev=DEVICES, qdisc=("fq_codel", "noqueue", "mq"), length=(1, 16))
 def test_sleeping_reader(kernel_run: Run, wait: str, dev: str, qdisc: str, length: int) -> None:
+    kernel_run.check()
+
+
+@pytest.mark.kernel_case("keeps", reason="an XDP frame in the ring wakes its reader, too")
+@pytest.mark.kernel_program("sleeping_reader --dev tap --wait {wait} --len {length} --xdp 1")
+@pytest.mark.scenarios(wait=few(WAITS, "read", "vhost"), length=(4, 64))
+def test_told_of_xdp(kernel_run: Run, wait: str, length: int) -> None:
+    kernel_run.check()
+
+
+@pytest.mark.kernel_case(
+    "keeps", reason="a frame wakes vhost-net, which a guest does not kick again"
+)
+@pytest.mark.kernel_program("sleeping_reader --dev {dev} --wait vhost --len {length}")
+@pytest.mark.parametrize("dev", ["macvtap", "ipvtap"])
+@pytest.mark.parametrize("length", [1, 16])
+def test_vhost_is_woken(kernel_run: Run, dev: str, length: int) -> None:
     kernel_run.check()
 
 

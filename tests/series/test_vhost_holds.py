@@ -15,7 +15,7 @@ KEEPS = pytest.mark.kernel_case("keeps", reason="what vhost-net holds is not in 
 @pytest.mark.kernel_program(PROGRAM)
 @pytest.mark.scenarios(
     crossed=("part", "dev", "length"),
-    part=("up", "zero", "same", "long", "busy", "detached", "grown"),
+    part=("up", "zero", "same", "long", "busy", "detached", "grown", "bad"),
     dev=(*DEVICES, "macvtap"),
     qdisc=few(QDISCS, "fq_codel", "noqueue"),
     length=(4, 64),
@@ -32,6 +32,13 @@ def test_vhost_holds(kernel_run: Run, part: str, dev: str, qdisc: str, length: i
 def test_vhost_delivers_for_nobody(
     kernel_run: Run, part: str, dev: str, qdisc: str, length: int
 ) -> None:
+    kernel_run.check()
+
+
+@pytest.mark.kernel_case("keeps", reason="a macvtap's file outlives its device and its queue")
+@pytest.mark.kernel_program("vhost_holds --part {part} --dev {dev} --len {length}")
+@pytest.mark.scenarios(part=("gone", "disabled"), dev=("macvtap", "ipvtap"), length=(4, 64))
+def test_macvtap_outlives(kernel_run: Run, part: str, dev: str, length: int) -> None:
     kernel_run.check()
 
 

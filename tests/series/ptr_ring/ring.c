@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A ring for a program to call: the tree's own ptr_ring.h as functions. Those of the header that
- * want a lock to be held are called with it held.
+ * want a lock to be held are called with it held, and what there is for several contexts in turn.
  */
 #include <linux/ptr_ring.h>
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #define PAGE __alignof__(struct ptr_ring)
 
 static bool guarded;
+/* Of each of these calls, since the last ring was made: the same calls do the same again. */
+static struct {
+	unsigned int produce, consume, batch, empty;
+} turn;
 
 /*
  * From here on, while one side is at work, the cache line of the other one, a page here, is out of
@@ -42,6 +47,7 @@ struct ptr_ring *ring_new(int size)
 {
 	struct ptr_ring *r = aligned_alloc(PAGE, sizeof(*r));
 
+	memset(&turn, 0, sizeof(turn));
 	if (r && ptr_ring_init(r, size, GFP_KERNEL)) {
 		free(r);
 		r = NULL;
@@ -63,7 +69,20 @@ int ring_produce(struct ptr_ring *r, void *entry)
 	int err;
 
 	consumer_in_reach(r, false);
-	err = ptr_ring_produce(r, entry);
+	switch (turn.produce++ % 4) {
+	case 0:
+		err = ptr_ring_produce(r, entry);
+		break;
+	case 1:
+		err = ptr_ring_produce_bh(r, entry);
+		break;
+	case 2:
+		err = ptr_ring_produce_irq(r, entry);
+		break;
+	default:
+		err = ptr_ring_produce_any(r, entry);
+		break;
+	}
 	consumer_in_reach(r, true);
 	return err;
 }
@@ -73,7 +92,20 @@ void *ring_consume(struct ptr_ring *r)
 	void *entry;
 
 	producer_in_reach(r, false);
-	entry = ptr_ring_consume(r);
+	switch (turn.consume++ % 4) {
+	case 0:
+		entry = ptr_ring_consume(r);
+		break;
+	case 1:
+		entry = ptr_ring_consume_bh(r);
+		break;
+	case 2:
+		entry = ptr_ring_consume_irq(r);
+		break;
+	default:
+		entry = ptr_ring_consume_any(r);
+		break;
+	}
 	producer_in_reach(r, true);
 	return entry;
 }
@@ -83,7 +115,20 @@ int ring_consume_batched(struct ptr_ring *r, void **entries, int n)
 	int count;
 
 	producer_in_reach(r, false);
-	count = ptr_ring_consume_batched(r, entries, n);
+	switch (turn.batch++ % 4) {
+	case 0:
+		count = ptr_ring_consume_batched(r, entries, n);
+		break;
+	case 1:
+		count = ptr_ring_consume_batched_bh(r, entries, n);
+		break;
+	case 2:
+		count = ptr_ring_consume_batched_irq(r, entries, n);
+		break;
+	default:
+		count = ptr_ring_consume_batched_any(r, entries, n);
+		break;
+	}
 	producer_in_reach(r, true);
 	return count;
 }
@@ -106,7 +151,16 @@ int ring_resize_multiple(struct ptr_ring *r, int size, void (*destroy)(void *))
 
 bool ring_empty(struct ptr_ring *r)
 {
-	return ptr_ring_empty(r);
+	switch (turn.empty++ % 4) {
+	case 0:
+		return ptr_ring_empty(r);
+	case 1:
+		return ptr_ring_empty_bh(r);
+	case 2:
+		return ptr_ring_empty_irq(r);
+	default:
+		return ptr_ring_empty_any(r);
+	}
 }
 
 int ring_size(struct ptr_ring *r)
