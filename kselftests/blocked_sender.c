@@ -28,6 +28,7 @@
 #include "ring.h"
 #include "scenario.h"
 #include "stall.h"
+#include "task.h"
 
 /* More than fits: the least socket buffer takes some six small frames. */
 #define EXTRA 40
@@ -301,11 +302,6 @@ static void run_alone(struct blocked *bl)
 	check_fresh(bl);
 }
 
-static void alarmed(int sig)
-{
-	(void)sig;
-}
-
 /* The device in a netns of its own, with nobody in there. */
 static int move_away(struct blocked *bl)
 {
@@ -363,8 +359,6 @@ int main(int argc, char **argv)
 	};
 	enum feeder_via via = (enum feeder_via)
 		choice_take(&argc, argv, "via", feeder_vias, VIA_PACKET);
-	/* No SA_RESTART: it is there to interrupt. */
-	struct sigaction sa = { .sa_handler = alarmed };
 	int home = -1;
 
 	scenario_parse(&bl.sc, argc, argv, NULL, 0);
@@ -384,8 +378,7 @@ int main(int argc, char **argv)
 	feeder_open(&bl.feeder, &bl.bench, &bl.sc, via);
 	if (home >= 0)
 		go_home(home);
-	if (sigaction(SIGALRM, &sa, NULL))
-		ktap_bail("sigaction: %s", strerror(errno));
+	task_interrupt_by(SIGALRM);
 	drops_start("FULL_RING");
 	bl.n = bl.sc.len + EXTRA;
 	run(&bl);

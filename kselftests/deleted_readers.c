@@ -66,11 +66,6 @@ static bool told(const struct sleeper *sl, unsigned int stall_ms)
 	       (sl->error == EFAULT || sl->error == EBADFD);
 }
 
-static void nudge(int sig)
-{
-	(void)sig;
-}
-
 /* A child does it: who waits for the device to go cannot be killed. */
 static bool goes(const char *dev, unsigned int stall_ms, pid_t *child)
 {
@@ -95,8 +90,6 @@ static bool goes(const char *dev, unsigned int stall_ms, pid_t *child)
 
 int main(int argc, char **argv)
 {
-	struct sigaction sa = { .sa_handler = nudge };
-
 	struct sleeper sleeper[READERS_MOST] = {};
 	unsigned int i, n = 3, detached = 0, asleep = 0, good = 0;
 	const struct scenario_option extra[] = {
@@ -112,9 +105,7 @@ int main(int argc, char **argv)
 	if (!scenario_owns_queue(&sc) || !n || n > READERS_MOST)
 		ktap_bail("deleted_readers takes tun or tap, 1 to %d readers",
 			  READERS_MOST);
-	/* No SA_RESTART: it is there to interrupt. */
-	if (sigaction(SIGUSR1, &sa, NULL))
-		ktap_bail("signals: %s", strerror(errno));
+	task_interrupt_by(SIGUSR1);
 	sc.queues = detached ? 2 : 1;
 	ktap_plan(3);
 	netns_enter();

@@ -89,15 +89,13 @@ static void leave_full(struct test *t)
 		netdev_up(x->b.dev, true);
 		break;
 	case HOW_LINK_DARK:
-		run_send(x, t->len);
-		probe_carrier(x->b.fd[0], x->b.dev, false, x->sc.stall_ms);
-		netdev_up(x->b.dev, false);
-		netdev_up(x->b.dev, true);
-		tuntap_carrier(x->b.fd[0], true);
-		break;
 	case HOW_CARRIER:
 		run_send(x, t->len);
 		probe_carrier(x->b.fd[0], x->b.dev, false, x->sc.stall_ms);
+		if (t->how == HOW_LINK_DARK) {
+			netdev_up(x->b.dev, false);
+			netdev_up(x->b.dev, true);
+		}
 		tuntap_carrier(x->b.fd[0], true);
 		break;
 	case HOW_SHRINK:

@@ -31,11 +31,9 @@
 /* The reader's longest pause after a frame, in turns of rnd_pause(). */
 #define PAUSE 20000
 #define NEVER_MS 3600000
-/* The core has bulks of so many for a driver (DEV_MAP_BULK_SIZE). */
-#define BULK 16U
 #define BULKS 2U
 /* vhost is not given more buffers in the middle. */
-#define LONGEST (VHOST_BUFFERS - ROUNDS - BULKS * BULK)
+#define LONGEST (VHOST_BUFFERS - ROUNDS - BULKS * BPF_BULK)
 
 enum wait {
 	WAIT_READ, WAIT_READV, WAIT_POLL, WAIT_SELECT, WAIT_EPOLL, WAIT_URING,
@@ -167,23 +165,16 @@ static void *sleeper_thread(void *arg)
 	return NULL;
 }
 
-static void nudge(int sig)
-{
-	(void)sig;
-}
-
 static void sleeper_start(struct sleeper *sl)
 {
-	/* No SA_RESTART: it is there to interrupt. */
-	struct sigaction sa = { .sa_handler = nudge };
 	int flags = blocks(sl->wait) ? 0 : O_NONBLOCK;
 	sigset_t io;
 
 	/* Before there is a thread that a SIGIO could end. */
 	sigemptyset(&io);
 	sigaddset(&io, SIGIO);
-	if (sigaction(SIGUSR1, &sa, NULL) ||
-	    pthread_sigmask(SIG_BLOCK, &io, NULL))
+	task_interrupt_by(SIGUSR1);
+	if (pthread_sigmask(SIG_BLOCK, &io, NULL))
 		ktap_bail("signals: %s", strerror(errno));
 	if (sl->wait == WAIT_SIGIO)
 		flags |= O_ASYNC;
@@ -245,7 +236,7 @@ static unsigned int race(struct sleeper *sl, const struct scenario *sc,
 static bool told_of_bulks(struct sleeper *sl, const struct scenario *sc,
 			  const struct bench *b, const struct frame *frame)
 {
-	unsigned int i, fit = min(sc->len, BULK);
+	unsigned int i, fit = min(sc->len, BPF_BULK);
 	u64 n = shared_get(sl->got);
 	struct tally *own = sl->out, bulk;
 	int prog = bpf_redirect_to(b->dev);
@@ -257,7 +248,7 @@ static bool told_of_bulks(struct sleeper *sl, const struct scenario *sc,
 	sl->out = &bulk;
 	len = frame_build(buf, frame);
 	for (i = 0; told && i < BULKS; i++) {
-		bpf_xdp_run(prog, buf, len, BULK);
+		bpf_xdp_run(prog, buf, len, BPF_BULK);
 		n += fit;
 		told = sleeps(sl, sc, n);
 	}

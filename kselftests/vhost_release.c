@@ -220,6 +220,7 @@ int main(int argc, char **argv)
 		{ "pre", &re.pre, "frames read before vhost comes" },
 		{ "rounds", &re.rounds, "vhost comes and goes" },
 	};
+
 	scenario_parse(&re.sc, argc, argv, options, ARRAY_SIZE(options));
 	if (!scenario_owns_queue(&re.sc) || !re.sc.len)
 		ktap_bail("vhost_release takes tun or tap and a length above 0");

@@ -30,9 +30,6 @@
 /* XDP frames of the part beside. */
 #define BESIDE 1500
 
-/* The core has bulks of 16 for a driver (DEV_MAP_BULK_SIZE). */
-#define BULK 16U
-
 enum part {
 	PART_WAITS, PART_REFUSED, PART_BESIDE, PART_RUNS, PART_BULK,
 	PART_DESTROYED,
@@ -295,25 +292,25 @@ static u64 bulk(struct test *t, int prog)
 	f.port = FLOWS_PORT + FROM_XDP;
 	len = frame_build(buf, &f);
 	netdev_stats(t->b.dev, &before);
-	bpf_xdp_run(prog, buf, len, BULK);
+	bpf_xdp_run(prog, buf, len, BPF_BULK);
 	netdev_stats(t->b.dev, &after);
 	return after.tx_dropped - before.tx_dropped;
 }
 
 static void test_bulk(struct test *t)
 {
-	unsigned int len = t->sc.len, want = min(len, BULK), got;
+	unsigned int len = t->sc.len, want = min(len, BPF_BULK), got;
 	int prog = bpf_redirect_to(t->b.dev);
 	u64 lost = bulk(t, prog);
 
 	ktap_plan(5);
-	ktap_ok(lost == (len < BULK), "of %u frames %u fit: %llu counted", BULK,
+	ktap_ok(lost == (len < BPF_BULK), "of %u frames %u fit: %llu counted", BPF_BULK,
 		want, lost);
 	got = take(t, want);
 	ktap_ok(got == want, "and come out: %u of %u", got, want);
 	xdp_send(t, len);
 	lost = bulk(t, prog);
-	ktap_ok(lost == 1, "of %u frames none fits: %llu counted", BULK, lost);
+	ktap_ok(lost == 1, "of %u frames none fits: %llu counted", BPF_BULK, lost);
 	got = take(t, len);
 	ktap_ok(got == len, "and what was there comes out: %u of %u", got, len);
 	close(prog);

@@ -124,8 +124,9 @@ void bench_close(struct bench *b)
 
 	while (b->n_fds)
 		close(b->fd[--b->n_fds]);
-	if (own && !goes(b->dev))
+	if (own ? goes(b->dev) : !netdev_exists(b->dev))
+		return;
+	if (own)
 		ktap_unplanned("%s goes with its last file", b->dev);
-	if (netdev_exists(b->dev))
-		netdev_delete(b->dev);
+	netdev_delete(b->dev);
 }

@@ -11,6 +11,7 @@
 #include "ktap.h"
 #include "load.h"
 #include "stall.h"
+#include "task.h"
 #include "uring.h"
 
 #define IDLE_NS 300000
@@ -178,18 +179,9 @@ static void *drain_thread(void *arg)
 	return NULL;
 }
 
-static void nudge(int sig)
-{
-	(void)sig;
-}
-
 void drain_start(struct drain *dr)
 {
-	/* No SA_RESTART: it is there to interrupt. */
-	struct sigaction sa = { .sa_handler = nudge };
-
-	if (sigaction(SIGUSR1, &sa, NULL))
-		ktap_bail("sigaction: %s", strerror(errno));
+	task_interrupt_by(SIGUSR1);
 	dr->stop = false;
 	dr->ended = false;
 	dr->error = 0;

@@ -100,16 +100,9 @@ int feeder_send(struct feeder *f, int flags)
 	return 0;
 }
 
-static void interrupted(int sig)
-{
-	(void)sig;
-}
-
 static void __noreturn child(struct feeder *f, u64 n, enum feeder_mode mode)
 {
 	struct pollfd pfd = { .fd = f->fd, .events = POLLOUT };
-	/* No SA_RESTART: it is there to interrupt. */
-	struct sigaction sa = { .sa_handler = interrupted };
 	struct feeder_state *st = f->st;
 	int err, fd;
 
@@ -118,7 +111,7 @@ static void __noreturn child(struct feeder *f, u64 n, enum feeder_mode mode)
 	for (fd = STDERR_FILENO + 1; fd < FDS_MOST; fd++)
 		if (fd != f->fd)
 			close(fd);
-	sigaction(SIGUSR1, &sa, NULL);
+	task_interrupt_by(SIGUSR1);
 	while (n) {
 		shared_set(st->inside, true);
 		err = feeder_send(f, mode == FEED_POLL ? MSG_DONTWAIT : 0);

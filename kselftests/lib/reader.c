@@ -14,6 +14,7 @@
 #include "ktap.h"
 #include "reader.h"
 #include "stall.h"
+#include "task.h"
 #include "uring.h"
 
 #define TICK_NS 50000000L
@@ -47,11 +48,6 @@ const char *reader_name(enum reader_kind kind)
 	return names[kind];
 }
 
-static void tick(int sig)
-{
-	(void)sig;
-}
-
 /* Only reads may be interrupted: a printf would lose its line. */
 static void ticks(int how)
 {
@@ -69,7 +65,6 @@ static void ticks(int how)
  */
 static void ticker_start(struct reader *r)
 {
-	struct sigaction sa = { .sa_handler = tick };
 	struct itimerspec every = {
 		.it_interval.tv_nsec = TICK_NS,
 		.it_value.tv_nsec = TICK_NS,
@@ -82,9 +77,8 @@ static void ticker_start(struct reader *r)
 
 	ticks(SIG_BLOCK);
 	ev.sigev_notify_thread_id = (int)syscall(SYS_gettid);
-	/* No SA_RESTART: it is there to interrupt. */
-	if (sigaction(SIGALRM, &sa, NULL) ||
-	    timer_create(CLOCK_MONOTONIC, &ev, &timer) ||
+	task_interrupt_by(SIGALRM);
+	if (timer_create(CLOCK_MONOTONIC, &ev, &timer) ||
 	    timer_settime(timer, 0, &every, NULL))
 		ktap_bail("ticker: %s", strerror(errno));
 	r->ticker = malloc(sizeof(timer));

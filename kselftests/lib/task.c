@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,6 +83,20 @@ char task_state(int tid)
 	buf[len] = '\0';
 	at = strrchr(buf, ')');
 	return at && at[1] ? at[2] : '?';
+}
+
+static void interrupted(int sig)
+{
+	(void)sig;
+}
+
+void task_interrupt_by(int sig)
+{
+	/* No SA_RESTART: it is there to interrupt. */
+	const struct sigaction sa = { .sa_handler = interrupted };
+
+	if (sigaction(sig, &sa, NULL))
+		ktap_bail("signal %d: %s", sig, strerror(errno));
 }
 
 bool task_sleeps(const int *tid)

@@ -15,6 +15,8 @@ unsigned int tasks_find(const char *dir, const char *name, int *tid,
 u64 task_switches(int tid);
 /* Its state letter, as ps has it: S asleep, R running, Z a zombie. */
 char task_state(int tid);
+/* From now on @sig ends what a thread of this process sleeps in, and nothing else. */
+void task_interrupt_by(int sig);
 /* Has a thread left its number there, and does it sleep? */
 bool task_sleeps(const int *tid);
 

@@ -443,14 +443,14 @@ unsigned int vhost_workers(int *tid, unsigned int most)
 
 bool vhost_sleeps(unsigned int stall_ms)
 {
-	unsigned int i, asleep = 0;
+	unsigned int asleep = 0;
 	struct stall st;
 	int tid;
 
 	vhost_workers(&tid, 1);
 	stall_start(&st, stall_ms);
 	/* One that is about to run again is not asleep the next time. */
-	for (i = 0; asleep < LOOKS_ASLEEP && !stall_over(&st); i++) {
+	while (asleep < LOOKS_ASLEEP && !stall_over(&st)) {
 		asleep = task_state(tid) == 'S' ? asleep + 1 : 0;
 		nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
 	}

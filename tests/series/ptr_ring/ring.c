@@ -17,6 +17,15 @@ static struct {
 	unsigned int produce, consume, batch, empty;
 } turn;
 
+#define IN_TURN(turn, call, ...)					\
+({									\
+	unsigned int _which = (turn)++ % 4;				\
+									\
+	_which == 0 ? call(__VA_ARGS__) :				\
+	_which == 1 ? call##_bh(__VA_ARGS__) :				\
+	_which == 2 ? call##_irq(__VA_ARGS__) : call##_any(__VA_ARGS__);	\
+})
+
 /*
  * From here on, while one side is at work, the cache line of the other one, a page here, is out of
  * its reach, and so are the slots of a new ring while nobody has a lock: touching them ends the
@@ -69,20 +78,7 @@ int ring_produce(struct ptr_ring *r, void *entry)
 	int err;
 
 	consumer_in_reach(r, false);
-	switch (turn.produce++ % 4) {
-	case 0:
-		err = ptr_ring_produce(r, entry);
-		break;
-	case 1:
-		err = ptr_ring_produce_bh(r, entry);
-		break;
-	case 2:
-		err = ptr_ring_produce_irq(r, entry);
-		break;
-	default:
-		err = ptr_ring_produce_any(r, entry);
-		break;
-	}
+	err = IN_TURN(turn.produce, ptr_ring_produce, r, entry);
 	consumer_in_reach(r, true);
 	return err;
 }
@@ -92,20 +88,7 @@ void *ring_consume(struct ptr_ring *r)
 	void *entry;
 
 	producer_in_reach(r, false);
-	switch (turn.consume++ % 4) {
-	case 0:
-		entry = ptr_ring_consume(r);
-		break;
-	case 1:
-		entry = ptr_ring_consume_bh(r);
-		break;
-	case 2:
-		entry = ptr_ring_consume_irq(r);
-		break;
-	default:
-		entry = ptr_ring_consume_any(r);
-		break;
-	}
+	entry = IN_TURN(turn.consume, ptr_ring_consume, r);
 	producer_in_reach(r, true);
 	return entry;
 }
@@ -115,20 +98,7 @@ int ring_consume_batched(struct ptr_ring *r, void **entries, int n)
 	int count;
 
 	producer_in_reach(r, false);
-	switch (turn.batch++ % 4) {
-	case 0:
-		count = ptr_ring_consume_batched(r, entries, n);
-		break;
-	case 1:
-		count = ptr_ring_consume_batched_bh(r, entries, n);
-		break;
-	case 2:
-		count = ptr_ring_consume_batched_irq(r, entries, n);
-		break;
-	default:
-		count = ptr_ring_consume_batched_any(r, entries, n);
-		break;
-	}
+	count = IN_TURN(turn.batch, ptr_ring_consume_batched, r, entries, n);
 	producer_in_reach(r, true);
 	return count;
 }
@@ -151,16 +121,7 @@ int ring_resize_multiple(struct ptr_ring *r, int size, void (*destroy)(void *))
 
 bool ring_empty(struct ptr_ring *r)
 {
-	switch (turn.empty++ % 4) {
-	case 0:
-		return ptr_ring_empty(r);
-	case 1:
-		return ptr_ring_empty_bh(r);
-	case 2:
-		return ptr_ring_empty_irq(r);
-	default:
-		return ptr_ring_empty_any(r);
-	}
+	return IN_TURN(turn.empty, ptr_ring_empty, r);
 }
 
 int ring_size(struct ptr_ring *r)
