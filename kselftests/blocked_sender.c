@@ -191,7 +191,7 @@ static void run_delete(struct blocked *bl)
 	block(bl, FEED_BLOCK);
 	since = stall_now_ns();
 	netdev_delete(bl->bench.dev);
-	ms = (stall_now_ns() - since) / 1000000;
+	ms = (stall_now_ns() - since) / NSEC_PER_MSEC;
 	ended = feeder_ends(f, bl->sc.stall_ms);
 	if (!ktap_ok(ms < bl->sc.stall_ms && ended &&
 		     (bl->holds ? gone(f->st->error) : !f->st->error),
@@ -216,7 +216,6 @@ static void run_delete(struct blocked *bl)
  */
 static bool netns_goes(const struct blocked *bl, unsigned int ms)
 {
-	const struct timespec tick = { .tv_nsec = 2000000 };
 	struct pktgen_tasks left;
 	struct ifreq ifr = {};
 	struct stall st;
@@ -227,7 +226,7 @@ static bool netns_goes(const struct blocked *bl, unsigned int ms)
 		stall_note(&st, left.n);
 		if (stall_over(&st))
 			return false;
-		nanosleep(&tick, NULL);
+		stall_nap(2 * NSEC_PER_MSEC);
 	}
 	return errno == EBADFD;
 }

@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 
 #include "choice.h"
 #include "drain.h"
@@ -25,7 +24,7 @@
 #include "stamp.h"
 #include "trim.h"
 
-#define MONITOR_NS 1000000L
+#define MONITOR_NS NSEC_PER_MSEC
 
 enum way { WAY_THROUGH, WAY_PAST, WAY_BOTH };
 
@@ -110,7 +109,6 @@ static void sender_start(struct test *t, unsigned int i, int cpu)
 /* The ring has been found full at least once before anybody reads. */
 static void wait_full(struct test *t)
 {
-	const struct timespec tick = { .tv_nsec = MONITOR_NS };
 	struct stall st;
 
 	stall_start(&st, t->sc.stall_ms);
@@ -119,21 +117,20 @@ static void wait_full(struct test *t)
 		stall_note(&st, shared_get(t->tried));
 		if (stall_over(&st))
 			ktap_bail("the senders do not start");
-		nanosleep(&tick, NULL);
+		stall_nap(MONITOR_NS);
 	}
 }
 
 /* Until all is out, or nothing moves for too long. True when all is well. */
 static bool monitor(struct test *t)
 {
-	const struct timespec tick = { .tv_nsec = MONITOR_NS };
 	bool done = false;
 	struct stall st;
 	u64 out, lost;
 
 	stall_start(&st, t->sc.stall_ms);
 	while (!done && !stall_over(&st)) {
-		nanosleep(&tick, NULL);
+		stall_nap(MONITOR_NS);
 		out = shared_get(t->out.frames);
 		/* Stock, too, is told in figures and not by a stall. */
 		lost = t->way == WAY_PAST ? 0 : drops_count();

@@ -8,7 +8,6 @@
  * little the qdisc may send before it.
  */
 #include <string.h>
-#include <time.h>
 
 #include "choice.h"
 #include "drops.h"
@@ -29,7 +28,7 @@
 #define ECN_FRAMES 400
 #define ECN_TARGET_US 5000
 #define ECN_INTERVAL_US 100000
-#define ECN_TICK_NS 10000000L
+#define ECN_TICK_NS (10 * NSEC_PER_MSEC)
 
 static const char * const whats[] = { "ping", "band", "ecn", NULL };
 
@@ -168,11 +167,10 @@ static void test_overtakes(struct latency *la)
 /* Read at a rate at which the queue stands longer than CoDel puts up with. */
 static bool read_slowly(struct latency *la)
 {
-	const struct timespec tick = { .tv_nsec = ECN_TICK_NS };
 	const struct tally *out = &la->run.out;
 
 	while (!out->marked && run_backlog(&la->run) > RING_BATCH) {
-		nanosleep(&tick, NULL);
+		stall_nap(ECN_TICK_NS);
 		if (!reader_take(&la->run.r, RING_BATCH / 2))
 			return false;
 	}

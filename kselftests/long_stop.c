@@ -5,7 +5,6 @@
  * frame goes to the driver before there is room for it. Two tuns and two taps at
  * once, whatever --dev says: it takes its time.
  */
-#include <time.h>
 
 #include "drops.h"
 #include "kmsg.h"
@@ -13,6 +12,7 @@
 #include "netdev.h"
 #include "qdisc.h"
 #include "run.h"
+#include "stall.h"
 
 #define EXTRA 5U
 #define DEV_PREFIX "stopped-"
@@ -67,16 +67,6 @@ static bool drain(struct stopped *st)
 	return got == want;
 }
 
-static void wait_ms(unsigned int ms)
-{
-	const struct timespec span = {
-		.tv_sec = ms / 1000,
-		.tv_nsec = ms % 1000 * 1000000L,
-	};
-
-	nanosleep(&span, NULL);
-}
-
 int main(int argc, char **argv)
 {
 	struct stopped st[ARRAY_SIZE(devs)] = {};
@@ -97,12 +87,12 @@ int main(int argc, char **argv)
 	drops_start("FULL_RING");
 	for (i = 0; i < ARRAY_SIZE(devs); i++) {
 		if (i == ARRAY_SIZE(devs) / 2)
-			wait_ms(APART_MS);
+			stall_nap(APART_MS * NSEC_PER_MSEC);
 		stop(&st[i], &sc, i);
 		held += st[i].held;
 	}
 	if (ktap_ok(held == all, "%u of %u wait", held, all)) {
-		wait_ms(LONG_MS);
+		stall_nap(LONG_MS * NSEC_PER_MSEC);
 		for (i = 0; i < ARRAY_SIZE(devs); i++) {
 			listener_collect(&st[i].tap, &st[i].seen);
 			seen += st[i].seen.frames;

@@ -24,7 +24,7 @@
 #include "stall.h"
 
 #define DEV "mcast0"
-#define LOOK_NS 1000000L
+#define LOOK_NS NSEC_PER_MSEC
 
 static const char * const places[] = { "reader", "relay", "local", "unread", "partly", NULL };
 static const char * const kernels[] = { "stock", "patched", NULL };
@@ -175,12 +175,11 @@ static bool is_stuck(const struct test *t)
 
 static bool wait_for(struct test *t, bool stuck)
 {
-	const struct timespec tick = { .tv_nsec = LOOK_NS };
 	struct stall st;
 
 	stall_start(&st, t->sc.stall_ms);
 	while (stuck ? !is_stuck(t) : !is_read(t) || !is_received(t)) {
-		nanosleep(&tick, NULL);
+		stall_nap(LOOK_NS);
 		stall_note(&st, sent(t) + shared_get(t->read.frames) +
 			   shared_get(t->members.tally.frames));
 		if (stall_over(&st))

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "change.h"
@@ -141,12 +140,11 @@ static void run_change(struct change *ch)
 
 static bool reader_returns(const struct drain *dr, unsigned int stall_ms)
 {
-	const struct timespec tick = { .tv_nsec = 1000000 };
 	struct stall st;
 
 	stall_start(&st, stall_ms);
 	while (!shared_get(dr->ended) && !stall_over(&st))
-		nanosleep(&tick, NULL);
+		stall_nap(NSEC_PER_MSEC);
 	return shared_get(dr->ended);
 }
 

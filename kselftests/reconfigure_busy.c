@@ -9,7 +9,6 @@
 #include <poll.h>
 #include <sched.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "change.h"
@@ -22,6 +21,7 @@
 #include "stall.h"
 
 #define PORTS FLOWS_MAX
+#define TICK_NS (NSEC_PER_MSEC / 2)
 
 enum doing {
 	DO_GROW, DO_SHRINK, DO_ZERO, DO_LINK, DO_CARRIER, DO_QDISC, DO_MOVE,
@@ -52,13 +52,6 @@ static int *full_fd(struct busy *bu)
 static int *read_fd(struct busy *bu)
 {
 	return &bu->ch.bench.fd[!bu->full];
-}
-
-static void nap(void)
-{
-	const struct timespec tick = { .tv_nsec = 500000 };
-
-	nanosleep(&tick, NULL);
 }
 
 /* Which queue a frame of this port comes out of; nothing else is on its way. */
@@ -120,7 +113,7 @@ static void start_reader(struct busy *bu, u16 port)
 	sender_send(&bu->ch.sender);
 	stall_start(&st, bu->ch.sc.stall_ms);
 	while (!read_by_thread(bu) && !stall_over(&st))
-		nap();
+		stall_nap(TICK_NS);
 	if (!read_by_thread(bu))
 		ktap_bail("the reader does not read to begin with");
 }
@@ -233,7 +226,7 @@ static bool comes_to_rest(struct busy *bu)
 		stall_note(&st, left - by_thread);
 		if (stall_over(&st))
 			return false;
-		nap();
+		stall_nap(TICK_NS);
 	}
 }
 
@@ -256,7 +249,7 @@ static bool fresh(struct busy *bu)
 		stall_start(&st, ch->sc.stall_ms);
 		while (now == before && !stall_over(&st)) {
 			if (!reader_rest(&ch->reader))
-				nap();
+				stall_nap(TICK_NS);
 			now = read_by_thread(bu) + ch->tally.frames +
 			      ch->tally.foreign;
 		}
@@ -301,7 +294,7 @@ static void deleted(struct busy *bu)
 	int err;
 
 	netdev_delete(ch->bench.dev);
-	ms = (stall_now_ns() - since) / 1000000;
+	ms = (stall_now_ns() - since) / NSEC_PER_MSEC;
 	ktap_ok(ms < ch->sc.stall_ms, "the device goes, without waiting for anybody");
 	/* A send that was under way may end well, the next cannot. */
 	err = feeder_ends(&ch->feeder, ch->sc.stall_ms) ?
@@ -311,7 +304,7 @@ static void deleted(struct busy *bu)
 		ktap_diag("error %d", err);
 	stall_start(&st, ch->sc.stall_ms);
 	while (!shared_get(bu->drain.ended) && !stall_over(&st))
-		nap();
+		stall_nap(TICK_NS);
 	/* In the ring's wait, or just before it. */
 	if (!ktap_ok(shared_get(bu->drain.ended) && (bu->drain.error == EFAULT ||
 						     bu->drain.error == EBADFD),

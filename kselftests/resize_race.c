@@ -12,7 +12,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
-#include <time.h>
 
 #include "drain.h"
 #include "drops.h"
@@ -24,11 +23,11 @@
 #include "scenario.h"
 #include "stall.h"
 
-#define MONITOR_NS 2000000L
+#define MONITOR_NS (2 * NSEC_PER_MSEC)
 /* What a sender may be ahead of the reader, in frames beyond the ring. */
 #define AHEAD 8
 /* How long a change waits for frames to flow before it comes. */
-#define FLOW_NS 3000000ULL
+#define FLOW_NS (3 * NSEC_PER_MSEC)
 
 struct race {
 	struct scenario sc;
@@ -123,12 +122,11 @@ static u64 accounted(struct race *ra)
 /* Until every frame that was tried has come out or was freed; false: stalled. */
 static bool monitor(struct race *ra)
 {
-	const struct timespec tick = { .tv_nsec = MONITOR_NS };
 	struct stall st;
 
 	stall_start(&st, ra->sc.stall_ms);
 	while (!stall_over(&st)) {
-		nanosleep(&tick, NULL);
+		stall_nap(MONITOR_NS);
 		/* The threads' own progress is none: frames must come out. */
 		stall_note(&st, shared_get(ra->out.frames));
 		if (shared_get(ra->ended) == 2 &&

@@ -13,7 +13,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bpf.h"
@@ -28,7 +27,7 @@
 #include "stall.h"
 #include "trap.h"
 
-#define MONITOR_NS 2000000L
+#define MONITOR_NS (2 * NSEC_PER_MSEC)
 #define OVERFULL_MS 200
 #define COLLECT_TICKS 50
 #define READERS_MAX 2
@@ -203,7 +202,6 @@ static bool probe_refused(struct soak *so)
 /* Until all is out, or nothing moves for too long. True when all is well. */
 static bool monitor(struct soak *so)
 {
-	const struct timespec tick = { .tv_nsec = MONITOR_NS };
 	bool done = false, holds = qdisc_holds(so->sc.qdisc);
 	unsigned int ticks = 0;
 	u64 dropped, out;
@@ -212,7 +210,7 @@ static bool monitor(struct soak *so)
 
 	stall_start(&st, so->sc.stall_ms);
 	while (!done && !stall_over(&st)) {
-		nanosleep(&tick, NULL);
+		stall_nap(MONITOR_NS);
 		/* Seldom: it costs the senders their CPU. */
 		if (so->listen && !(++ticks % COLLECT_TICKS))
 			flows_collect(&so->seen, &so->listener);
@@ -323,7 +321,7 @@ static void soak(struct soak *so)
 		listener_open(&so->listener, so->bench.dev,
 			      scenario_ether(&so->sc));
 	start = stall_now_ns();
-	so->send_until = start + so->ms * 1000000ULL;
+	so->send_until = start + so->ms * NSEC_PER_MSEC;
 	if (so->readers == 1)
 		start_reader(so, &reader[0], 0, cpu, n);
 	start_senders(so, se, cpu, n);

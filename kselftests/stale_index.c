@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "choice.h"
@@ -142,9 +141,7 @@ static void take_left(struct stale *sl, unsigned int left)
 /* A wake by a thread is carried out by ksoftirqd, which needs its CPU. */
 static void let_softirqs_run(void)
 {
-	const struct timespec tick = { .tv_nsec = 5000000 };
-
-	nanosleep(&tick, NULL);
+	stall_nap(5 * NSEC_PER_MSEC);
 }
 
 static void stale(struct stale *sl)

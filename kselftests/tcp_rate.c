@@ -52,7 +52,7 @@ static void watch(struct transfer *tr)
 		stall_note(&st, shared_get(tr->tunnel.relay.frames[0]) +
 				shared_get(tr->tunnel.relay.frames[1]));
 		tr->stalled = stall_over(&st);
-		tr->late = stall_now_ns() - start > tr->deadline_ms * 1000000ULL;
+		tr->late = stall_now_ns() - start > tr->deadline_ms * NSEC_PER_MSEC;
 	}
 	iperf_end(&tr->iperf);
 }

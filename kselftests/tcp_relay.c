@@ -3,7 +3,6 @@
  * TCP from one netns to another by way of two tun or tap devices and a program
  * that copies frames between them, slowly if it is told to: what a VPN does.
  */
-#include <time.h>
 
 #include "choice.h"
 #include "drops.h"
@@ -16,7 +15,7 @@
 /* With --cut-ms both are judged by the same measure. */
 static const char * const kernels[] = { "patched", "stock", NULL };
 
-#define LOOK_NS 1000000L
+#define LOOK_NS NSEC_PER_MSEC
 /* Of an MTU of 1500, with time stamps. */
 #define SEGMENT_BYTES 1448
 
@@ -45,17 +44,16 @@ static void setup(struct transfer *tr)
 /* Until all is there, or nothing moves, or there is no point in waiting. */
 static void watch(struct transfer *tr)
 {
-	const struct timespec tick = { .tv_nsec = LOOK_NS };
 	u64 start = stall_now_ns();
 	struct stall st;
 
 	stall_start(&st, tr->sc.stall_ms);
 	while (!streams_done(&tr->streams) && !tr->stalled && !tr->cut) {
-		nanosleep(&tick, NULL);
+		stall_nap(LOOK_NS);
 		stall_note(&st, streams_received(&tr->streams));
 		tr->stalled = stall_over(&st);
 		tr->elapsed_ns = stall_now_ns() - start;
-		if (tr->cut_ms && tr->elapsed_ns > tr->cut_ms * 1000000ULL)
+		if (tr->cut_ms && tr->elapsed_ns > tr->cut_ms * NSEC_PER_MSEC)
 			tr->cut = drops_count();
 	}
 	tr->elapsed_ns = stall_now_ns() - start;
@@ -82,7 +80,7 @@ static void report(struct transfer *tr)
 	ktap_figure("slowest_to_fastest", (long long)permille, "permille");
 
 	ktap_ok(streams_done(st), "all of it arrives: %llu of %llu bytes in %llu ms%s",
-		received, st->n * st->bytes, tr->elapsed_ns / 1000000,
+		received, st->n * st->bytes, tr->elapsed_ns / NSEC_PER_MSEC,
 		tr->stalled ? ", then nothing more" : tr->cut ? ", too slow" : "");
 	ktap_ok(!streams_wrong(st), "every byte is where it belongs");
 	if (tr->may_drop)

@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "choice.h"
@@ -91,7 +90,7 @@ static void check_deleted(struct test *t, bool down)
 	}
 	since = stall_now_ns();
 	netdev_delete(x->b.dev);
-	ms = (stall_now_ns() - since) / 1000000;
+	ms = (stall_now_ns() - since) / NSEC_PER_MSEC;
 	ktap_ok(ms < x->sc.stall_ms, "the device goes, without waiting for anybody");
 	if (!down)
 		let_go(t);
@@ -108,12 +107,11 @@ static void check_deleted(struct test *t, bool down)
 /* Until no more goes from the qdisc into the ring. */
 static u64 settled_backlog(const struct run *x)
 {
-	const struct timespec tick = { .tv_nsec = 10000000 };
 	u64 before, now = run_backlog(x);
 
 	do {
 		before = now;
-		nanosleep(&tick, NULL);
+		stall_nap(10 * NSEC_PER_MSEC);
 		now = run_backlog(x);
 	} while (now != before);
 	return now;

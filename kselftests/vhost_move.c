@@ -8,7 +8,6 @@
  * go of it, and it is attached again: with a full ring.
  */
 #include <string.h>
-#include <time.h>
 
 #include "choice.h"
 #include "drops.h"
@@ -63,7 +62,6 @@ static u64 backlog(const struct run *x)
 /* Nobody reads: what waits in the qdisc waits because the ring is full. */
 static bool settles(const struct run *x, u64 lost_elsewhere)
 {
-	const struct timespec tick = { .tv_nsec = 5000000 };
 	u64 known, in_ring;
 	struct stall st;
 
@@ -76,7 +74,7 @@ static bool settles(const struct run *x, u64 lost_elsewhere)
 		stall_note(&st, in_ring);
 		if (stall_over(&st))
 			break;
-		nanosleep(&tick, NULL);
+		stall_nap(5 * NSEC_PER_MSEC);
 	}
 	ktap_diag("stalled: backlog %llu, ring %llu of %u",
 		  (unsigned long long)backlog(x), (unsigned long long)in_ring,

@@ -10,7 +10,6 @@
  * between.
  */
 #include <string.h>
-#include <time.h>
 
 #include "choice.h"
 #include "drops.h"
@@ -75,7 +74,6 @@ static u64 in_ring(const struct release *re)
  */
 static bool settles(const struct release *re)
 {
-	const struct timespec tick = { .tv_nsec = 5000000 };
 	u64 held = in_ring(re);
 	struct stall st;
 
@@ -88,7 +86,7 @@ static bool settles(const struct release *re)
 				  re->sc.len);
 			return false;
 		}
-		nanosleep(&tick, NULL);
+		stall_nap(5 * NSEC_PER_MSEC);
 		held = in_ring(re);
 	}
 	return true;

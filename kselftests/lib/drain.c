@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "drain.h"
@@ -16,7 +15,7 @@
 
 #define IDLE_NS 300000
 #define WAIT_MS 50
-#define NUDGE_NS 2000000L
+#define NUDGE_NS (2 * NSEC_PER_MSEC)
 
 static void new_manner(struct drain *dr)
 {
@@ -191,12 +190,10 @@ void drain_start(struct drain *dr)
 
 void drain_end(struct drain *dr)
 {
-	const struct timespec tick = { .tv_nsec = NUDGE_NS };
-
 	shared_set(dr->stop, true);
 	/* Again and again: a signal just before the read is lost on it. */
 	while (pthread_tryjoin_np(dr->thread, NULL)) {
 		pthread_kill(dr->thread, SIGUSR1);
-		nanosleep(&tick, NULL);
+		stall_nap(NUDGE_NS);
 	}
 }

@@ -7,7 +7,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "feeder.h"
@@ -18,15 +17,9 @@
 #include "task.h"
 
 #define FDS_MOST 64
+#define TICK_NS (NSEC_PER_MSEC / 2)
 
 const char * const feeder_vias[] = { "packet", "udp", NULL };
-
-static void nap(void)
-{
-	const struct timespec tick = { .tv_nsec = 500000 };
-
-	nanosleep(&tick, NULL);
-}
 
 /* Nobody answers ARP behind a tap. */
 static int udp_socket(u16 port)
@@ -157,7 +150,7 @@ bool feeder_blocks(struct feeder *f, unsigned int stall_ms)
 		    !feeder_writable(f))
 			return true;
 		stall_note(&st, shared_get(f->st->sent));
-		nap();
+		stall_nap(TICK_NS);
 	} while (!stall_over(&st));
 	ktap_bail("the sender neither sleeps nor ends: state %c, %llu sent",
 		  state, (unsigned long long)shared_get(f->st->sent));
@@ -173,7 +166,7 @@ bool feeder_ends(struct feeder *f, unsigned int stall_ms)
 		if (waitpid(f->pid, &status, WNOHANG) == f->pid)
 			f->pid = 0;
 		else
-			nap();
+			stall_nap(TICK_NS);
 		stall_note(&st, shared_get(f->st->sent));
 	}
 	/* What this process may send from now on comes after that. */

@@ -48,11 +48,10 @@ void rnd_pause(u32 *state, unsigned int most)
 
 void load_wait(u64 since)
 {
-	const struct timespec nap = { .tv_nsec = NAP_NS };
 	unsigned int i;
 
 	if (stall_now_ns() - since > SPIN_NS) {
-		nanosleep(&nap, NULL);
+		stall_nap(NAP_NS);
 		return;
 	}
 	for (i = 0; i < 20; i++)

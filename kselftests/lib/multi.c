@@ -131,14 +131,13 @@ u64 multi_delivered(const struct multi *m)
 /* True when all is out, or was dropped; false after a stall. */
 static bool monitor(struct multi *m)
 {
-	const struct timespec tick = { .tv_nsec = 2000000 };
 	struct netdev_stats dev;
 	struct stall st;
 	u64 out;
 
 	stall_start(&st, m->sc.stall_ms);
 	do {
-		nanosleep(&tick, NULL);
+		stall_nap(2 * NSEC_PER_MSEC);
 		netdev_stats(m->b.dev, &dev);
 		out = multi_delivered(m) + dev.tx_dropped;
 		if (!shared_get(m->busy) && out == count_accepted(m))

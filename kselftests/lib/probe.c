@@ -4,7 +4,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 #include <linux/ethtool.h>
 #include <linux/if.h>
@@ -70,7 +69,6 @@ static void settle_link(int fd, const char *dev)
 
 void probe_must_run(const char *dev, bool on, unsigned int stall_ms)
 {
-	const struct timespec tick = { .tv_nsec = 2000000 };
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	struct ifreq ifr = {};
 	struct stall st;
@@ -84,7 +82,7 @@ void probe_must_run(const char *dev, bool on, unsigned int stall_ms)
 			ktap_bail("flags of %s: %s", dev, strerror(errno));
 		is = ifr.ifr_flags & IFF_RUNNING;
 		if (is != on)
-			nanosleep(&tick, NULL);
+			stall_nap(2 * NSEC_PER_MSEC);
 	}
 	close(fd);
 	if (is != on)

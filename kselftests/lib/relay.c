@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "ktap.h"
@@ -19,14 +18,11 @@
 static void pace(struct relay *re)
 {
 	u64 now = stall_now_ns();
-	struct timespec ts;
 
 	if (!re->frame_us)
 		return;
 	if (re->due_ns > now) {
-		ts.tv_sec = (time_t)((re->due_ns - now) / 1000000000);
-		ts.tv_nsec = (long)((re->due_ns - now) % 1000000000);
-		nanosleep(&ts, NULL);
+		stall_nap(re->due_ns - now);
 		now = stall_now_ns();
 	}
 	re->due_ns = now + re->frame_us * 1000ULL;

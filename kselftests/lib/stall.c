@@ -4,8 +4,6 @@
 
 #include "stall.h"
 
-#define NSEC_PER_SEC 1000000000ULL
-#define NSEC_PER_MSEC 1000000ULL
 #define LOOK_MS 50
 /* Twice that, for a look that is late without anything being wrong. */
 #define LOOK_MAX_NS (2 * LOOK_MS * NSEC_PER_MSEC)
@@ -57,4 +55,14 @@ int stall_left_ms(const struct stall *st)
 void stall_breathe(void)
 {
 	sched_yield();
+}
+
+void stall_nap(u64 ns)
+{
+	const struct timespec span = {
+		.tv_sec = (time_t)(ns / NSEC_PER_SEC),
+		.tv_nsec = (long)(ns % NSEC_PER_SEC),
+	};
+
+	nanosleep(&span, NULL);
 }

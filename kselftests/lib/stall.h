@@ -9,6 +9,9 @@
 
 #include "types.h"
 
+#define NSEC_PER_SEC 1000000000ULL
+#define NSEC_PER_MSEC 1000000ULL
+
 struct stall {
 	u64 limit_ns;
 	u64 spent_ns;
@@ -25,5 +28,7 @@ bool stall_over(struct stall *st);
 int stall_left_ms(const struct stall *st);
 /* Between two looks at something that another context changes. */
 void stall_breathe(void);
+/* The same, off the CPU; less where a signal comes. */
+void stall_nap(u64 ns);
 
 #endif

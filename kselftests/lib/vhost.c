@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 #include <linux/vhost.h>
 #include <linux/virtio_net.h>
@@ -452,7 +451,7 @@ bool vhost_sleeps(unsigned int stall_ms)
 	/* One that is about to run again is not asleep the next time. */
 	while (asleep < LOOKS_ASLEEP && !stall_over(&st)) {
 		asleep = task_state(tid) == 'S' ? asleep + 1 : 0;
-		nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
+		stall_nap(2 * NSEC_PER_MSEC);
 	}
 	return asleep == LOOKS_ASLEEP;
 }
