@@ -11,6 +11,7 @@
 #include "load.h"
 #include "stall.h"
 #include "task.h"
+#include "trap.h"
 #include "uring.h"
 
 #define IDLE_NS 300000
@@ -165,13 +166,18 @@ static void take_by_vhost(struct drain *dr)
 static void *drain_thread(void *arg)
 {
 	struct drain *dr = arg;
+	struct trap tr = {};
 
 	cpu_pin(dr->cpu);
 	if (dr->kind == READER_VHOST) {
 		take_by_vhost(dr);
 	} else {
 		open_reader(dr);
+		if (dr->slots)
+			trap_open(&tr, dr->slots, dr->len);
+		trap_set(&tr, dr->slots);
 		take_by_read(dr);
+		dr->traps = trap_close(&tr);
 		close_reader(dr);
 	}
 	shared_set(dr->ended, true);

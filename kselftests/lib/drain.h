@@ -23,6 +23,8 @@ struct drain {
 	struct flows *out;
 	/* What was sent: lets it hold back until the ring is about full. */
 	const u64 *sent;
+	u64 slots;		/* of the ring, where reads are held up; 0: nowhere */
+	u64 traps;		/* how often one was, when it has ended */
 	/* The thread's own, save for these two, which anyone may look at. */
 	bool ended;
 	int error;		/* the errno that ended it early */

@@ -55,6 +55,15 @@ def test_given_back_to_a_sender(kernel_run: Run, dev: str, length: int) -> None:
     kernel_run.check()
 
 
+@pytest.mark.kernel_case("keeps", reason="without a qdisc no queue stops, not for a moment")
+@pytest.mark.kernel_program(
+    "given_back_race --other sends --dev {dev} --qdisc noqueue --len {length}", alone=True
+)
+@pytest.mark.scenarios(dev=("tun", "tap"), length=(2, 4))
+def test_given_back_past_no_qdisc(kernel_run: Run, dev: str, length: int) -> None:
+    kernel_run.check()
+
+
 @pytest.mark.kernel_case("fixes", reason="what finds the ring full is dropped")
 @pytest.mark.kernel_program(
     "given_back_race --other fills --dev {dev} --qdisc fq_codel --len {length}", alone=True

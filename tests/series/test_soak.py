@@ -108,7 +108,7 @@ def test_two_readers(kernel_run: Run, dev: str, reader: str, length: int, fixed:
 @pytest.mark.scenarios(
     dev=("macvtap", "ipvtap", "tap"),
     reader=("read", "vhost", "readv"),
-    length=(4, 64),
+    length=(2, 4, 64),
     resize=(0, 1),
 )
 def test_shared_file(kernel_run: Run, dev: str, reader: str, length: int, resize: int) -> None:
