@@ -21,8 +21,8 @@ LONG_SPACE: dict[str, Values] = {
     "length": (1, 2, 3, 4, 16, 31),
     "senders": (1, 2, 3),
 }
-# The likeliest places for a wake to be lost (slow senders) or to come late (swift ones), and more
-# than one seed for each.
+# The likeliest places for a wake to be lost (slow senders) or to come late (swift ones), with
+# seeds of their own.
 HOT: tuple[Point, ...] = (
     {"dev": "tap", "reader": "read", "length": 1, "senders": 1, "trap": 7},
     {"dev": "tap", "reader": "read", "length": 4, "senders": 1, "trap": 0},
@@ -33,7 +33,7 @@ LONG_MS = 10000
 
 def _default(seed: int) -> list[Point]:
     chosen = [point | {"seed": seed} for point in points(False, SPACE)]
-    chosen += [point | {"seed": seed + 1 + i} for i, point in enumerate((*HOT, *HOT))]
+    chosen += [point | {"seed": seed + 1 + i} for i, point in enumerate(HOT)]
     return [{"trap": 4} | point | {"frames": 8000, "ms": 4000} for point in chosen]
 
 
