@@ -5,7 +5,6 @@
  * frame goes to the driver before there is room for it. Two tuns and two taps at
  * once, whatever --dev says: it takes its time.
  */
-
 #include "drops.h"
 #include "kmsg.h"
 #include "ktap.h"

@@ -13,7 +13,6 @@
 #include "ktap.h"
 #include "load.h"
 #include "netdev.h"
-#include "qdisc.h"
 #include "ring.h"
 #include "scenario.h"
 #include "stall.h"
@@ -143,12 +142,8 @@ int main(int argc, char **argv)
 	netns_enter();
 	drops_start("FULL_RING");
 	bench_open(&sh.bench, &sh.sc, "share0");
-	if (!sh.resize && sh.sc.len <= TRAP_SLOTS) {
-		/* A macvtap comes with pfifo_fast, whose arrays are no ring. */
-		if (!scenario_owns_queue(&sh.sc))
-			qdisc_replace(sh.bench.dev, "noqueue");
-		sh.slots = trap_find(sh.bench.dev, sh.sc.len);
-	}
+	if (!sh.resize && sh.sc.len <= TRAP_SLOTS)
+		sh.slots = trap_find(sh.bench.dev, sh.sc.len, 0);
 	bench_sender(&sh.bench, &sh.sc, &sh.sender, false);
 	sh.sender.frame.port = FLOWS_PORT;
 	for (i = 0; i < READERS; i++) {

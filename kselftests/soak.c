@@ -375,7 +375,7 @@ int main(int argc, char **argv)
 	ktap_plan(6);
 	netns_enter();
 	bench_open(&so.bench, &so.sc, "soak0");
-	so.slots = trap_find(so.bench.dev, so.sc.len);
+	so.slots = trap_find(so.bench.dev, so.sc.len, so.queue);
 	if (so.queue)
 		bpf_steer_by_port(so.bench.fd[0], scenario_ether(&so.sc),
 				  FLOWS_PORT - 1);

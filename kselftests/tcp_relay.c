@@ -3,7 +3,6 @@
  * TCP from one netns to another by way of two tun or tap devices and a program
  * that copies frames between them, slowly if it is told to: what a VPN does.
  */
-
 #include "choice.h"
 #include "drops.h"
 #include "ktap.h"

@@ -173,9 +173,10 @@ static void *drain_thread(void *arg)
 		take_by_vhost(dr);
 	} else {
 		open_reader(dr);
-		if (dr->slots)
+		if (dr->slots) {
 			trap_open(&tr, dr->slots, dr->len);
-		trap_set(&tr, dr->slots);
+			trap_set(&tr, true);
+		}
 		take_by_read(dr);
 		dr->traps = trap_close(&tr);
 		close_reader(dr);

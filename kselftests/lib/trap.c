@@ -30,8 +30,11 @@ static void put(const char *file, const char *text)
 	close(fd);
 }
 
-/* Arrays that may be large come from kvmalloc, and the last one is the ring's. */
-static u64 last_array(void)
+/*
+ * Arrays that may be large come from kvmalloc. The rings' are made first, by
+ * their queues; a qdisc may have some of its own.
+ */
+static u64 array_of(unsigned int queue)
 {
 	unsigned long long addr, found = 0;
 	FILE *in = fopen(INSTANCE "/trace", "re");
@@ -39,16 +42,16 @@ static u64 last_array(void)
 
 	if (!in)
 		ktap_bail("trace: %s", strerror(errno));
-	while (fgets(line, sizeof(line), in)) {
+	while (!found && fgets(line, sizeof(line), in)) {
 		at = strstr(line, "kvmalloc") ? strstr(line, " ptr=") : NULL;
-		if (at && sscanf(at, " ptr=%llx", &addr) == 1)
+		if (at && sscanf(at, " ptr=%llx", &addr) == 1 && !queue--)
 			found = addr;
 	}
 	fclose(in);
 	return found;
 }
 
-u64 trap_find(const char *dev, unsigned int len)
+u64 trap_find(const char *dev, unsigned int len, unsigned int queue)
 {
 	char filter[48];
 	u64 found;
@@ -62,7 +65,7 @@ u64 trap_find(const char *dev, unsigned int len)
 	put(EVENT "enable", "1");
 	netdev_txqueuelen(dev, len);
 	put(EVENT "enable", "0");
-	found = last_array();
+	found = array_of(queue);
 	if (rmdir(INSTANCE))
 		ktap_diag(INSTANCE " stays: %s", strerror(errno));
 	if (!found)

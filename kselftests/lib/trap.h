@@ -19,8 +19,8 @@ struct trap {
 	bool on;
 };
 
-/* Gives the ring a new array, of @len slots; where that is. */
-u64 trap_find(const char *dev, unsigned int len);
+/* Gives the rings new arrays, of @len slots; where the one of @queue is. */
+u64 trap_find(const char *dev, unsigned int len, unsigned int queue);
 /* For the thread that calls this; off to begin with. */
 void trap_open(struct trap *tr, u64 slots, unsigned int len);
 void trap_set(struct trap *tr, bool on);
