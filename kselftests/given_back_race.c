@@ -9,9 +9,10 @@
  *   sends  There is room, and the queue is to run; by then the ring may be
  *          full, and who filled it has stopped the queue. If it runs, the next
  *          frame goes to the driver and has to go back.
- *   fills  The same with one frame more than there is room for: whoever comes
+ *   fills  The same with more frames than there is room for: whoever comes
  *          second to the last slot, what comes back or what is sent, must not
- *          take it from the other.
+ *          take it from the other. Without a qdisc the ring is full of what
+ *          comes back, and who sends is dropped but never finds a stopped queue.
  *   link   Nothing is given back: the link of a device with a full ring goes down
  *          and comes up, which looks at the ring as well, and it is read.
  */
@@ -34,7 +35,7 @@
 #define PAUSE 600
 /* A detach takes less, unless its CPU has other things to do. */
 #define TOOK_MOST_NS 5000000U
-/* Frames for which there is no room, where a qdisc holds them. */
+/* Frames for which there is no room: a qdisc holds them, or they are dropped. */
 #define EXTRA 2U
 
 enum other { OTHER_READS, OTHER_SENDS, OTHER_FILLS, OTHER_LINK };
@@ -46,6 +47,7 @@ struct race {
 	struct bench bench;
 	struct sender sender;
 	unsigned int rounds;
+	unsigned int back;	/* what is given back */
 	unsigned int burst;	/* what the other one sends */
 	struct listener tap;
 	struct tally seen;	/* by the packet tap, on the way to the driver */
@@ -66,6 +68,12 @@ static u64 dropped(void)
 static u64 destroyed(void)
 {
 	return drops_count() - dropped();
+}
+
+/* What no reader gets; without a qdisc also what was refused. */
+static u64 gone(const struct race *rc)
+{
+	return qdisc_holds(rc->sc.qdisc) ? destroyed() : drops_count();
 }
 
 static bool read_one(struct race *rc)
@@ -155,7 +163,7 @@ static unsigned int race_reader(struct race *rc, struct vhost *v,
 
 	for (i = 0; i < rc->rounds; i++) {
 		if (v)
-			give_back(rc, v, tr, rc->sc.len);
+			give_back(rc, v, tr, rc->back);
 		else
 			link_up(rc, tr);
 		n += rc->sc.len;
@@ -184,19 +192,19 @@ static unsigned int race_sender(struct race *rc, struct vhost *v,
 	u64 since, n = 0;
 
 	for (i = 0; i < rc->rounds; i++) {
-		give_back(rc, v, tr, 1);
+		give_back(rc, v, tr, rc->back);
 		since = stall_now_ns();
 		while (shared_get(rc->busy))
 			load_wait(since);
 		sender_send_many(&rc->sender, more);
-		n += 1 + rc->burst + more;
+		n += rc->back + rc->burst + more;
 		stall_start(&st, rc->sc.stall_ms);
 		while (rc->got + drops_count() < n && !stall_over(&st))
 			if (read_one(rc))
 				stall_note(&st, rc->got);
-		if (rc->got + destroyed() < n) {
-			ktap_diag("round %u: %llu of %llu came, %llu destroyed",
-				  i, rc->got, n, destroyed());
+		if (rc->got + gone(rc) < n) {
+			ktap_diag("round %u: %llu of %llu came, %llu are gone",
+				  i, rc->got, n, gone(rc));
 			break;
 		}
 	}
@@ -216,7 +224,7 @@ int main(int argc, char **argv)
 	unsigned int done, n;
 	struct vhost *v;
 	struct trap tr;
-	bool reads;
+	bool reads, drops;
 	u64 slots, traps, lost;
 
 	scenario_defaults(&rc.sc);
@@ -228,14 +236,18 @@ int main(int argc, char **argv)
 			  TRAP_SLOTS);
 	/* pfifo_fast is no longer than the ring, and more than that has to wait. */
 	if (strcmp(rc.sc.qdisc, "fq_codel") &&
-	    (other != OTHER_SENDS || strcmp(rc.sc.qdisc, "noqueue")))
+	    ((other != OTHER_SENDS && other != OTHER_FILLS) ||
+	     qdisc_holds(rc.sc.qdisc)))
 		ktap_bail("fq_codel, or for one that sends noqueue");
 	if (other == OTHER_SENDS && rc.sc.len < 2)
 		ktap_bail("one frame must leave room");
-	/* With the one that is given back these fill the ring, or are too many. */
-	rc.burst = rc.sc.len - (other == OTHER_SENDS);
+	reads = other == OTHER_READS || other == OTHER_LINK;
+	drops = other == OTHER_FILLS && !qdisc_holds(rc.sc.qdisc);
+	rc.back = reads || drops ? rc.sc.len : 1;
+	/* With what is given back these fill the ring, or are too many. */
+	rc.burst = rc.sc.len - rc.back + (drops ? EXTRA : other == OTHER_FILLS);
 	rc.sc.own_protocol = true;
-	ktap_plan(5);
+	ktap_plan(6);
 	netns_enter();
 	bench_open(&rc.bench, &rc.sc, "race0");
 	slots = trap_find(rc.bench.dev, rc.sc.len, 0);
@@ -249,7 +261,6 @@ int main(int argc, char **argv)
 	tuntap_nonblock(rc.bench.fd[0]);
 	n = cpus_allowed(cpu, CPU_SETSIZE);
 	rc.cpu = cpu[n - 1];
-	reads = other == OTHER_READS || other == OTHER_LINK;
 	if (pthread_create(&thread, NULL, reads ? read_all : send_all, &rc))
 		ktap_bail("no thread");
 	/* The other and who gives back each have a CPU, if there are two. */
@@ -288,7 +299,15 @@ int main(int argc, char **argv)
 	else
 		ktap_ok(!rc.seen.repeated, "none goes to the driver twice: %llu",
 			rc.seen.repeated);
-	ktap_ok(!dropped(), "none is dropped for a full ring: %llu", dropped());
+	if (drops)
+		ktap_skip("without a qdisc the rest is dropped",
+			  "none is dropped for a full ring");
+	else
+		ktap_ok(!dropped(), "none is dropped for a full ring: %llu",
+			dropped());
+	ktap_ok(!rc.sender.count[SEND_NETDOWN],
+		"no queue is found stopped by who cannot wait: %llu times",
+		rc.sender.count[SEND_NETDOWN]);
 	sender_close(&rc.sender);
 	bench_close(&rc.bench);
 	drops_stop();

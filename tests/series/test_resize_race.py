@@ -57,10 +57,10 @@ def test_given_back_to_a_sender(kernel_run: Run, dev: str, length: int) -> None:
 
 @pytest.mark.kernel_case("keeps", reason="without a qdisc no queue stops, not for a moment")
 @pytest.mark.kernel_program(
-    "given_back_race --other sends --dev {dev} --qdisc noqueue --len {length}", alone=True
+    "given_back_race --other {other} --dev {dev} --qdisc noqueue --len {length}", alone=True
 )
-@pytest.mark.scenarios(dev=("tun", "tap"), length=(2, 4))
-def test_given_back_past_no_qdisc(kernel_run: Run, dev: str, length: int) -> None:
+@pytest.mark.scenarios(dev=("tun", "tap"), other=("sends", "fills"), length=(2, 4))
+def test_given_back_past_no_qdisc(kernel_run: Run, dev: str, other: str, length: int) -> None:
     kernel_run.check()
 
 
