@@ -223,13 +223,14 @@ static void check_busy(struct held *h)
 	ktap_ok(got == 3 * room, "and what is sent then: %u of %u", got, 3 * room);
 	all_came(&h->x, len + want + 3 * room);
 	vhost_offer(v, 1);
-	us = longest_poll(v, stall_ms);
 	/* A macvtap's own frames end it, when they are freed. */
-	if (scenario_owns_queue(&h->x.sc))
+	if (scenario_owns_queue(&h->x.sc)) {
+		us = longest_poll(v, stall_ms);
 		ktap_ok(us >= BUSY_US / 2, "it polls for as long as it is to: %llu us",
 			us);
-	else
+	} else {
 		ktap_skip("not of a macvtap", "it polls for as long as it is to");
+	}
 	vhost_attach_tx(v, -1);
 }
 

@@ -101,12 +101,24 @@ class Guest:
         # What else to do while it waits.
         self.meanwhile: Callable[[], object] = lambda: None
 
+    def start(self, *, verbose: bool = False) -> None:
+        """Let a guest begin to boot, if it has not: boot() waits for it."""
+        if self._wire is None:
+            self._start(verbose=verbose)
+
+    @property
+    def started(self) -> bool:
+        """Whether it runs, booted or not, or has run and nobody has been told of its end."""
+        return self._wire is not None
+
     def boot(self, *, verbose: bool = False, deadline_s: float = BOOT_DEADLINE_S) -> None:
         """Start the guest and wait for its agent.
 
         Raises GuestCrashed when the kernel dies, InfraError when the machinery does.
         """
-        events = self._start(verbose=verbose).events
+        self.start(verbose=verbose)
+        assert self._wire is not None
+        events = self._wire.events
         deadline_s *= self.needs.patience
         self._wait(lambda: any(e.startswith("hello ") for e in events), deadline_s, "booting")
         events.clear()
@@ -206,7 +218,7 @@ class Guest:
             wire.close()
         shutil.rmtree(self._private, ignore_errors=True)
 
-    def _start(self, *, verbose: bool = False) -> Wire:
+    def _start(self, *, verbose: bool = False) -> None:
         command = launch.command(
             self.image,
             self.lane,
@@ -220,7 +232,6 @@ class Guest:
         self._wire = Wire(
             command, self._private, self.console_log, self._qemu_log, self.scanner, pin
         )
-        return self._wire
 
     def _collect(self, name: str | None, argv: Sequence[str]) -> Ran:
         """Take the events of one program until it ends."""

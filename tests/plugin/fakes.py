@@ -167,7 +167,7 @@ class Replay:
     "wake|oops" is one for stock and another for patched. `changes` are figures to print otherwise,
     by kernel and name; a figure "dead" is a kernel that does not boot, "no_qemu" how many boots
     QEMU ends, "leaks" a kernel that says so at its end. A file "asked" beside the images' folders
-    has what was begun and run, in order.
+    has what was begun and run, in order; one "booted" their starts and boots.
     """
 
     image: Image
@@ -175,10 +175,16 @@ class Replay:
     console_log: Path
     changes: dict[str, dict[str, int]] = field(default_factory=dict)
     alive: bool = False
+    started: bool = False
     needs: Needs = field(default_factory=Needs)
     _batch: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
 
+    def start(self) -> None:
+        self._told("booted", "start")
+        self.started = True
+
     def boot(self) -> None:
+        self._told("booted", "boot")
         kernel = self.image.kernel
         if "dead" in self.changes.get(kernel, {}):
             raise GuestCrashed(f"{kernel} kernel: panic while booting", kernel=kernel, kind="panic")
@@ -206,8 +212,11 @@ class Replay:
         self._asked("begin", argv)
 
     def _asked(self, what: str, argv: Sequence[str]) -> None:
-        with (self.image.folder.parent / "asked").open("a") as file:
-            file.write(f"{what} {self.image.kernel} {' '.join(argv)}\n")
+        self._told("asked", what, *argv)
+
+    def _told(self, file: str, what: str, *argv: str) -> None:
+        with (self.image.folder.parent / file).open("a") as log:
+            log.write(f"{' '.join((what, self.image.kernel, *argv))}\n")
 
     def run(self, argv: Sequence[str], deadline_ms: int) -> Ran:
         self._asked("run", argv)
@@ -238,7 +247,7 @@ class Replay:
         return console.leaks((DATA / "console/kmemleak.txt").read_text().splitlines())
 
     def close(self) -> None:
-        self.alive = False
+        self.alive = self.started = False
 
 
 def recorded(name: str) -> tuple[list[str], Ended]:

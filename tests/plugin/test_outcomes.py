@@ -547,6 +547,13 @@ def test_a_series_that_does_not_boot(project: Project) -> None:
     assert project.verdict()["infra_only"] is False
 
 
+def test_both_kernels_boot_at_once(project: Project) -> None:
+    project.tests(RING)
+    assert project.run().ret == 0
+    booted = (project.path / "images/booted").read_text().splitlines()
+    assert booted == ["start stock", "start patched", "boot stock", "boot patched"]
+
+
 def test_a_qemu_that_crashes_gets_another_try(project: Project) -> None:
     project.replay(patched={"no_qemu": 1})
     project.tests(RING)

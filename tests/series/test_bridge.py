@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from kseries.run import Run
 
-from .matrix import QDISCS, fixes_or_same
+from .matrix import QDISCS, few, fixes_or_same
 
 FIGURES = ("filled_drops", "filled_backlog", "delivered", "driver_drops")
 
@@ -14,7 +14,7 @@ FIGURES = ("filled_drops", "filled_backlog", "delivered", "driver_drops")
 @pytest.mark.scenarios(
     kind=fixes_or_same("what is forwarded to a full ring is dropped", FIGURES),
     reader=("read", "vhost"),
-    qdisc=QDISCS,
+    qdisc=few(QDISCS, "fq_codel", "noqueue"),
     length=(64, 500),
 )
 def test_bridge(kernel_run: Run, reader: str, qdisc: str, length: int) -> None:

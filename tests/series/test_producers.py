@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from kseries.run import Run
 
-from .matrix import DEVICES, LEDGER, QDISCS, Point
+from .matrix import DEVICES, LEDGER, QDISCS, Graded, Point
 
 PROGRAM = "producers --dev {dev} --qdisc {qdisc} --len {length} --senders {senders}"
 SENDERS = (1, 2, 4)
@@ -33,7 +33,7 @@ def test_through_the_qdisc(
 @pytest.mark.kernel_case("fixes", reason="pktgen's frames are dropped, and are errors to it")
 @pytest.mark.kernel_program(PROGRAM + " --producer pktgen")
 # Few: starting pktgen and taking it down takes a second.
-@pytest.mark.scenarios(dev=DEVICES, qdisc=HOLDING, length=(64,), senders=(1, 4))
+@pytest.mark.scenarios(dev=DEVICES, qdisc=HOLDING, length=(64,), senders=Graded((1,), once=(4,)))
 def test_pktgen_tries_again(
     kernel_run: Run, dev: str, qdisc: str, length: int, senders: int
 ) -> None:
