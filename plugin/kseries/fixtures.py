@@ -61,21 +61,22 @@ def kernel_run(
     only what the program said can fail the test.
     """
     kernel, node = kernel_image.kernel, request.node
+    stock = node.stash.get(STOCK_RUN, None)
     lane = lane_of(node)
     if lane == EXACT:
-        run = measure_program(kernel_session, kernel, node.nodeid, commands_of(node))
+        run = measure_program(kernel_session, kernel, node.nodeid, commands_of(node), stock)
     elif lane == WALL:
         wall_lane, why = kernel_session.wall_lane
         if wall_lane is None:
             pytest.skip(f"real-time throughput: not measured here: {why}")
         plan = partial(scenario_of, node, kernel_session)
-        run = wall_program(kernel_session, kernel, case_of(node.nodeid), plan)
+        run = wall_program(kernel_session, kernel, case_of(node.nodeid), plan, stock)
     else:
         guest = request.getfixturevalue("kernel_guest")
         argv, deadline_ms = asked_of(node)
         guest.begin(argv, deadline_ms)
         _begin_next(kernel_session, node)
-        run = run_program(kernel_session, guest, argv, deadline_ms)
+        run = run_program(kernel_session, guest, argv, deadline_ms, stock)
     node.stash[RUN] = run
     yield run
     if not run.checked:
@@ -109,3 +110,5 @@ def _may_have_company(item: pytest.Item) -> bool:
 # The test after this one, by pytest's word.
 NEXT: pytest.StashKey[pytest.Item | None] = pytest.StashKey()
 RUN: pytest.StashKey[Run] = pytest.StashKey()
+# Of a patched half: what came of its program on stock, if anything did.
+STOCK_RUN: pytest.StashKey[Run | None] = pytest.StashKey()

@@ -15,14 +15,14 @@ from . import calibrate, ktap, marks
 from .baseline import Against
 from .collection import case_of, held_to, is_half, kernel_of, kind_of, needs_tree
 from .errors import GuestCrashed, GuestTestFailed, KseriesError
-from .fixtures import NEXT, RUN
+from .fixtures import NEXT, RUN, STOCK_RUN
 from .functions import FunctionCost, by_function, differences
 from .realtime import floor_key
 from .run import Run
 from .session import KEY
 from .thresholds import lane_of
 from .throughput import CONFIDENCE, EXACT, WALL, Comparison, Threshold, compare, smallest_seen
-from .verdict import STOCK, Half, Kind, Outcome
+from .verdict import PATCHED, STOCK, Half, Kind, Outcome
 from .wall import LEVEL
 
 # The attribute of a test report that carries a half to the controller, as plain data.
@@ -41,22 +41,28 @@ class Halves:
     """The hooks around a test, in the process that runs it."""
 
     def __init__(self) -> None:
+        # By case: what ran on stock, and those of it that passed their own checks.
+        self._on_stock: dict[str, Run] = {}
         self._stock: dict[str, Run] = {}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
-        """Let a half know what comes after it."""
+        """Let a half know what comes after it, and a patched one what came before."""
         item.stash[NEXT] = nextitem
+        if kernel_of(item.nodeid) == PATCHED:
+            item.stash[STOCK_RUN] = self._on_stock.get(case_of(item.nodeid))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
         """After the patched half's own checks, hold it against what stock did."""
-        yield
         run = item.stash.get(RUN, None)
+        case = case_of(item.nodeid)
+        if run is not None and run.kernel == STOCK:
+            self._on_stock[case] = run
+        yield
         if run is None:
             return
         kind, _ = kind_of(item)
-        case = case_of(item.nodeid)
         if kind is Kind.MEASURES and _measured(run):
             # Here, where a figure that is not there is an error of this half alone.
             item.stash[SAMPLES] = run.measured(_threshold(item).metric)

@@ -113,23 +113,37 @@ def _sample(figures: dict[str, int], metric: str) -> float:
         ) from error
 
 
-def run_program(session: KernelSession, guest: Guest, argv: Sequence[str], deadline_ms: int) -> Run:
+def run_program(
+    session: KernelSession,
+    guest: Guest,
+    argv: Sequence[str],
+    deadline_ms: int,
+    stock: Run | None = None,
+) -> Run:
     """Run a program in a live guest of a functional lane, at most `deadline_ms` of its time."""
-    return judged(session, guest, [guest.run(argv, deadline_ms)])
+    return judged(session, guest, [guest.run(argv, deadline_ms)], stock)
 
 
 def measure_program(
-    session: KernelSession, kernel: str, nodeid: str, commands: list[list[str]]
+    session: KernelSession,
+    kernel: str,
+    nodeid: str,
+    commands: list[list[str]],
+    stock: Run | None = None,
 ) -> Run:
     """Run a test's commands, one for each of its variations, in a guest of the exact lane."""
     rans, guest = session.measured(kernel, nodeid, commands)
-    run = judged(session, guest, rans)
+    run = judged(session, guest, rans, stock)
     run.history = session.histories[kernel][nodeid]
     return run
 
 
 def wall_program(
-    session: KernelSession, kernel: str, case: str, plan: Callable[[], Scenario]
+    session: KernelSession,
+    kernel: str,
+    case: str,
+    plan: Callable[[], Scenario],
+    stock: Run | None = None,
 ) -> Run:
     """Measure a case in real time, with all else that is planned so; return one kernel's runs.
 
@@ -141,7 +155,7 @@ def wall_program(
     if done.trouble:
         raise done.trouble
     if done.runs[kernel]:
-        run = judged(session, done.guests[kernel], done.runs[kernel])
+        run = judged(session, done.guests[kernel], done.runs[kernel], stock)
     else:
         lane, _ = session.wall_lane
         run = Run(kernel, " ".join(commands[0]), lane.value if lane else "", "", [])
@@ -159,8 +173,14 @@ def good_sample(ran: Ran, metric: str) -> float | None:
     return _sample(report.figures, metric)
 
 
-def judged(session: KernelSession, guest: Guest, rans: Sequence[Ran]) -> Run:
-    """Make a Run of what came of one or more programs in a guest."""
+def judged(
+    session: KernelSession, guest: Guest, rans: Sequence[Ran], stock: Run | None = None
+) -> Run:
+    """Make a Run of what came of one or more programs in a guest.
+
+    `stock` is what came of them on stock. A program that could do its work there and cannot here,
+    with all else alike, has found something; otherwise its trouble is an InfraError.
+    """
     kernel = guest.image.kernel
     reports = [ktap.parse(ran.lines) for ran in rans]
     run = Run(
@@ -187,7 +207,13 @@ def judged(session: KernelSession, guest: Guest, rans: Sequence[Ran]) -> Run:
         return run
     for ran, report in zip(rans, reports, strict=True):
         run.crash = run.crash or _hang(run, ran)
-        run.failure = run.failure or _failure(run, ran, report)
+        where, said = _told(run, ran)
+        trouble = _trouble(ran, report)
+        if trouble and (ran.ended is None or stock is None or stock.crash is not None):
+            raise InfraError(f"{where}: {trouble}\n{said}")
+        failed = f"{trouble} (not so on stock)" if trouble else _failures(ran, report)
+        if failed and not run.failure:
+            run.failure = f"{where}: {failed}\n{said}"
     return run
 
 
@@ -213,25 +239,33 @@ def _hang(run: Run, ran: Ran) -> GuestCrashed | None:
     )
 
 
-def _failure(run: Run, ran: Ran, report: ktap.Report) -> str:
-    """Say how one program failed, "" when it did not; InfraError for trouble of its set-up."""
-    where = f"{run.kernel} kernel, {' '.join(ran.argv)}"
-    told = ktap.telling(ran.lines)
-    said = "\n".join(f"    {line}" for line in [*told, f"console: {run.console_log}"])
+def _told(run: Run, ran: Ran) -> tuple[str, str]:
+    """Say what ran where, and what it said."""
+    said = [*ktap.telling(ran.lines), f"console: {run.console_log}"]
+    return f"{run.kernel} kernel, {' '.join(ran.argv)}", "\n".join(f"    {line}" for line in said)
+
+
+def _failures(ran: Ran, report: ktap.Report) -> str:
+    """Say what a program found, "" when that was nothing or it hung: see _hang."""
+    if ran.ended and ran.ended.how in ("timeout", "stuck"):
+        return ""
+    failures = [f"{f.name}{f': {f.detail}' if f.detail else ''}" for f in report.failures()]
+    return f"not ok: {'; '.join(failures)}" if failures else ""
+
+
+def _trouble(ran: Ran, report: ktap.Report) -> str:
+    """Say why a program did not do its work, "" when it did."""
     ended = ran.ended
     if ended is None:
-        raise InfraError(f"{where}: no word of its end\n{said}")
+        return "no word of its end"
     if report.bailed_out is not None or (ended.how, ended.number) == ("exit", _BAILED_OUT):
-        raise InfraError(f"{where}: could not run: {report.bailed_out or 'bad usage'}\n{said}")
-    if ended.how in ("timeout", "stuck"):
-        return ""  # a hang, which is no "not ok": see _hang
-    failures = [f"{f.name}{f': {f.detail}' if f.detail else ''}" for f in report.failures()]
-    if failures:
-        return f"{where}: not ok: {'; '.join(failures)}\n{said}"
+        return f"could not run: {report.bailed_out or 'bad usage'}"
+    if ended.how in ("timeout", "stuck") or report.failures():
+        return ""
     if ended.how == "signal":
-        raise InfraError(f"{where}: the program died of signal {ended.number}\n{said}")
+        return f"the program died of signal {ended.number}"
     if report.status is ktap.Status.CUT_OFF:
-        raise InfraError(f"{where}: {report.not_whole}\n{said}")
+        return report.not_whole
     if ended.number not in (0, _SKIPPED):
-        raise InfraError(f'{where}: exit status {ended.number} without a "not ok"\n{said}')
+        return f'exit status {ended.number} without a "not ok"'
     return ""

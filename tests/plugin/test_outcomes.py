@@ -293,22 +293,48 @@ def test_a_splat_that_stock_has_too_does_not_count(project: Project) -> None:
     assert project.halves("test_z") == ("passed", "crashed")
 
 
-@pytest.mark.parametrize("trouble", ["usage", "cut-off"])
-@pytest.mark.parametrize("half", ["stock", "patched"])
+TROUBLES = {"usage": "could not run: no device", "cut-off": "the program died of signal 9"}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+@pytest.mark.parametrize("half", ["stock", "both"])
 def test_infra_is_an_error_and_no_failure(project: Project, trouble: str, half: str) -> None:
     bad = f"{trouble}.patched"
-    both = f"{bad}|wake.patched" if half == "stock" else f"wake.stock|{bad}"
-    project.tests(HEAD + FIXES.format(both, "x", CHECK))
+    project.tests(
+        HEAD + FIXES.format(f"{bad}|wake.patched" if half == "stock" else bad, "x", CHECK)
+    )
     result = project.run()
-    if half == "stock":
-        result.assert_outcomes(errors=1, passed=1)
-    else:
-        result.assert_outcomes(errors=1, xfailed=1)
+    result.assert_outcomes(errors=1, passed=1) if half == "stock" else result.assert_outcomes(
+        errors=2
+    )
     assert result.ret == 1
     assert project.words() == {"test_x": "infra"}
     verdict = project.verdict()
     assert (verdict["infra_only"], verdict["good"]) == (True, False)
     result.stdout.fnmatch_lines(["report: *: infra: the machinery failed, not the series"])
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_program_that_could_run_on_stock_has_found_something(
+    project: Project, trouble: str
+) -> None:
+    bad = f"{trouble}.patched"
+    fixes = FIXES.format(f"wake.stock|{bad}", "x", CHECK)
+    project.tests(HEAD + fixes + KEEPS.format(f"wake.patched|{bad}", "y", CHECK))
+    result = project.run()
+    result.assert_outcomes(failed=2, passed=1, xfailed=1)
+    assert result.ret == 1
+    assert project.words() == {"test_x": "unfixed", "test_y": "broken"}
+    for case in project.verdict()["cases"]:
+        said, *_ = case["patched"]["message"].splitlines()
+        assert said.startswith(f"patched kernel, {case['patched']['command']}: {TROUBLES[trouble]}")
+        assert said.endswith(" (not so on stock)")
+
+
+def test_a_stock_that_crashed_shows_no_trouble_to_be_new(project: Project) -> None:
+    project.tests(HEAD + KEEPS.format("oops|usage.patched", "x", CHECK))
+    assert project.run().ret == 1
+    assert project.halves("test_x") == ("crashed", "infra")
 
 
 def test_a_test_that_never_checks_shows_nothing(project: Project) -> None:
