@@ -93,9 +93,12 @@ debug-kernel = $(PYTEST) tests/series $(KERNEL) --kernel-config=$(1) --kernel-re
 test-lockdep: setup
 	$(call debug-kernel,lockdep,-k '$(LOCKDEP_TESTS)')
 
+# What one of them finds does not keep the other from being asked.
 test-debug: setup
-	$(call debug-kernel,debug)
-	$(call debug-kernel,kcsan)
+	@$(MAKE) --no-print-directory --keep-going test-on-debug test-on-kcsan
+
+test-on-%:
+	$(call debug-kernel,$*)
 
 test-mutants: setup
 	.venv/bin/python -m tools.mutants $(TREE) $(MUTANTS) $(PYTEST_ARGS)
