@@ -95,7 +95,7 @@ test-lockdep: setup
 
 # What one of them finds does not keep the other from being asked.
 test-debug: setup
-	@$(MAKE) --no-print-directory --keep-going test-on-debug test-on-kcsan
+	@$(MAKE) -j1 --no-print-directory --keep-going test-on-debug test-on-kcsan
 
 test-on-%:
 	$(call debug-kernel,$*)

@@ -14,7 +14,7 @@ from .functions import ByFunction, FunctionCost, certain
 from .throughput import Comparison, Threshold, compare
 
 # Of verdict.json, which is written in verdict.py: docs/verdict.schema.json.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # In the functions that changed for sure, more than this many instructions per packet are a
 # finding: less is how a compiler arranges the same code. docs/statistics.md has the figures.
 LEAST_NET = 5.0

@@ -54,8 +54,9 @@ class GuestCrashed(KseriesError):
 
 
 class GuestTestFailed(AssertionError):
-    """A program in the guest said "not ok", or its stall detector fired.
+    """A program in the guest said "not ok", its stall detector fired, or the test found it wrong.
 
+    On patched also: it could not do the work that it did on stock.
     The only exception that satisfies the stock half of a *fixes* case.
     """
 

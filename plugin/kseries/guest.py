@@ -68,6 +68,7 @@ class Guest:
     """One boot of one image in one lane. `folder` keeps its console and QEMU's own words.
 
     `cpus` holds in the functional lanes; the exact one keeps its number, and so its figures.
+    `verbose`: its console has all that the kernel says while it boots.
     Guests of the exact lane that run beside each other should differ in `pin`.
     """
 
@@ -81,13 +82,16 @@ class Guest:
         *,
         cpus: int = CPUS,
         pin: int = 0,
+        verbose: bool = False,
     ) -> None:
         self.image = image
+        self._verbose = verbose
         self._cpus = CPUS if lane is Lane.EXACT else cpus
         self.lane = lane
         self.console_log = folder / f"console-{label}.log"
         self.scanner = console.Scanner()
         self.alive = False
+        self.at_boot: list[console.Splat] = []  # what the kernel complained of before any program
         self.needs = needs.of_config(image.config.read_text())
         self._qemu_log = folder / f"qemu-{label}.log"
         self._initramfs = root
@@ -101,28 +105,42 @@ class Guest:
         # What else to do while it waits.
         self.meanwhile: Callable[[], object] = lambda: None
 
-    def start(self, *, verbose: bool = False) -> None:
-        """Let a guest begin to boot, if it has not: boot() waits for it."""
-        if self._wire is None:
-            self._start(verbose=verbose)
+    def start(self) -> None:
+        """Let it begin to boot, if it has not: boot() waits for it."""
+        if self._wire is not None:
+            return
+        command = launch.command(
+            self.image,
+            self.lane,
+            self._cpus,
+            self.needs,
+            self._initramfs,
+            self._private,
+            verbose=self._verbose,
+        )
+        pin = self._pin if self.lane is Lane.EXACT else None
+        self._wire = Wire(
+            command, self._private, self.console_log, self._qemu_log, self.scanner, pin
+        )
 
     @property
     def started(self) -> bool:
         """Whether it runs, booted or not, or has run and nobody has been told of its end."""
         return self._wire is not None
 
-    def boot(self, *, verbose: bool = False, deadline_s: float = BOOT_DEADLINE_S) -> None:
-        """Start the guest and wait for its agent.
+    def boot(self, *, deadline_s: float = BOOT_DEADLINE_S) -> None:
+        """Start the guest, if it is not, and wait for its agent: at most `deadline_s` from now.
 
         Raises GuestCrashed when the kernel dies, InfraError when the machinery does.
         """
-        self.start(verbose=verbose)
+        self.start()
         assert self._wire is not None
         events = self._wire.events
         deadline_s *= self.needs.patience
         self._wait(lambda: any(e.startswith("hello ") for e in events), deadline_s, "booting")
         events.clear()
-        self._told = len(self.scanner.splats)
+        self.at_boot = list(self.scanner.splats)
+        self._told = len(self.at_boot)
         self.alive = True
 
     def run(self, argv: Sequence[str], deadline_ms: int) -> Ran:
@@ -172,7 +190,7 @@ class Guest:
         batch = self._private / "batch.cpio.gz"
         initramfs.with_batch(self._initramfs, [argv for _, argv in self._batch], batch)
         self._initramfs = batch
-        self._start()
+        self.start()
 
     def end_batch(self) -> dict[str, list[Ran]]:
         """Wait for what start_batch() started; return what came of each command, by name.
@@ -217,21 +235,6 @@ class Guest:
         if wire is not None:
             wire.close()
         shutil.rmtree(self._private, ignore_errors=True)
-
-    def _start(self, *, verbose: bool = False) -> None:
-        command = launch.command(
-            self.image,
-            self.lane,
-            self._cpus,
-            self.needs,
-            self._initramfs,
-            self._private,
-            verbose=verbose,
-        )
-        pin = self._pin if self.lane is Lane.EXACT else None
-        self._wire = Wire(
-            command, self._private, self.console_log, self._qemu_log, self.scanner, pin
-        )
 
     def _collect(self, name: str | None, argv: Sequence[str]) -> Ran:
         """Take the events of one program until it ends."""

@@ -15,7 +15,7 @@ from . import calibrate, ktap, marks
 from .baseline import Against
 from .collection import case_of, held_to, is_half, kernel_of, kind_of, needs_tree
 from .errors import GuestCrashed, GuestTestFailed, KseriesError
-from .fixtures import NEXT, RUN, STOCK_RUN
+from .fixtures import NEXT, RUN, WORKED_ON_STOCK
 from .functions import FunctionCost, by_function, differences
 from .realtime import floor_key
 from .run import Run
@@ -41,24 +41,24 @@ class Halves:
     """The hooks around a test, in the process that runs it."""
 
     def __init__(self) -> None:
-        # By case: what ran on stock, and those of it that passed their own checks.
-        self._on_stock: dict[str, Run] = {}
-        self._stock: dict[str, Run] = {}
+        # By case, of stock: whose program did its work, and who passed all checks as well.
+        self._worked_on_stock: set[str] = set()
+        self._passed_on_stock: dict[str, Run] = {}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
         """Let a half know what comes after it, and a patched one what came before."""
         item.stash[NEXT] = nextitem
         if kernel_of(item.nodeid) == PATCHED:
-            item.stash[STOCK_RUN] = self._on_stock.get(case_of(item.nodeid))
+            item.stash[WORKED_ON_STOCK] = case_of(item.nodeid) in self._worked_on_stock
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
         """After the patched half's own checks, hold it against what stock did."""
         run = item.stash.get(RUN, None)
         case = case_of(item.nodeid)
-        if run is not None and run.kernel == STOCK:
-            self._on_stock[case] = run
+        if run is not None and run.kernel == STOCK and run.did_its_work:
+            self._worked_on_stock.add(case)
         yield
         if run is None:
             return
@@ -68,11 +68,11 @@ class Halves:
             item.stash[SAMPLES] = run.measured(_threshold(item).metric)
             item.stash[FUNCTIONS] = by_function(run.functions())
         if run.kernel == STOCK:
-            self._stock[case] = run
-        elif kind is Kind.SAME and case in self._stock:
-            _must_be_same(item, self._stock[case], run)
-        elif kind is Kind.MEASURES and case in self._stock:
-            _hold(item, case, self._stock[case], run)
+            self._passed_on_stock[case] = run
+        elif kind is Kind.SAME and case in self._passed_on_stock:
+            _must_be_same(item, self._passed_on_stock[case], run)
+        elif kind is Kind.MEASURES and case in self._passed_on_stock:
+            _hold(item, case, self._passed_on_stock[case], run)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """In an xdist worker: send what its guests still had to say."""

@@ -46,6 +46,16 @@ class Run:
         return [(f"variation {n}: " if several else "", r) for n, r in enumerate(self.reports, 1)]
 
     @property
+    def did_its_work(self) -> bool:
+        """Whether the programs came to a result, good or bad."""
+        return self.crash is None and not self.skipped
+
+    @property
+    def skipped(self) -> bool:
+        """Whether there was nothing for the programs to do."""
+        return all(report.status is ktap.Status.SKIPPED for report in self.reports)
+
+    @property
     def figures(self) -> dict[str, int]:
         """The figures that the program printed; of several variations, the first one's."""
         return self.reports[0].figures if self.reports else {}
@@ -83,7 +93,7 @@ class Run:
             raise self.crash
         if self.failure:
             raise GuestTestFailed(self.failure)
-        if all(report.status is ktap.Status.SKIPPED for report in self.reports):
+        if self.skipped:
             why = self.reports[0].results[0].detail or "the program skipped itself"
             pytest.skip(f"{self.kernel}: {why}")
 
@@ -118,10 +128,10 @@ def run_program(
     guest: Guest,
     argv: Sequence[str],
     deadline_ms: int,
-    stock: Run | None = None,
+    worked_on_stock: bool = False,
 ) -> Run:
     """Run a program in a live guest of a functional lane, at most `deadline_ms` of its time."""
-    return judged(session, guest, [guest.run(argv, deadline_ms)], stock)
+    return judged(session, guest, [guest.run(argv, deadline_ms)], worked_on_stock)
 
 
 def measure_program(
@@ -129,11 +139,11 @@ def measure_program(
     kernel: str,
     nodeid: str,
     commands: list[list[str]],
-    stock: Run | None = None,
+    worked_on_stock: bool = False,
 ) -> Run:
     """Run a test's commands, one for each of its variations, in a guest of the exact lane."""
     rans, guest = session.measured(kernel, nodeid, commands)
-    run = judged(session, guest, rans, stock)
+    run = judged(session, guest, rans, worked_on_stock)
     run.history = session.histories[kernel][nodeid]
     return run
 
@@ -143,7 +153,7 @@ def wall_program(
     kernel: str,
     case: str,
     plan: Callable[[], Scenario],
-    stock: Run | None = None,
+    worked_on_stock: bool = False,
 ) -> Run:
     """Measure a case in real time, with all else that is planned so; return one kernel's runs.
 
@@ -155,7 +165,7 @@ def wall_program(
     if done.trouble:
         raise done.trouble
     if done.runs[kernel]:
-        run = judged(session, done.guests[kernel], done.runs[kernel], stock)
+        run = judged(session, done.guests[kernel], done.runs[kernel], worked_on_stock)
     else:
         lane, _ = session.wall_lane
         run = Run(kernel, " ".join(commands[0]), lane.value if lane else "", "", [])
@@ -174,12 +184,12 @@ def good_sample(ran: Ran, metric: str) -> float | None:
 
 
 def judged(
-    session: KernelSession, guest: Guest, rans: Sequence[Ran], stock: Run | None = None
+    session: KernelSession, guest: Guest, rans: Sequence[Ran], worked_on_stock: bool = False
 ) -> Run:
     """Make a Run of what came of one or more programs in a guest.
 
-    `stock` is what came of them on stock. A program that could do its work there and cannot here,
-    with all else alike, has found something; otherwise its trouble is an InfraError.
+    A program that could do its work on stock and cannot here, with all else alike, has found
+    something; otherwise its trouble is an InfraError.
     """
     kernel = guest.image.kernel
     reports = [ktap.parse(ran.lines) for ran in rans]
@@ -208,12 +218,12 @@ def judged(
     for ran, report in zip(rans, reports, strict=True):
         run.crash = run.crash or _hang(run, ran)
         where, said = _told(run, ran)
-        trouble = _trouble(ran, report)
-        if trouble and (ran.ended is None or stock is None or stock.crash is not None):
+        trouble, found = _could_not_run(ran, report), _found(report)
+        if trouble and not worked_on_stock:
             raise InfraError(f"{where}: {trouble}\n{said}")
-        failed = f"{trouble} (not so on stock)" if trouble else _failures(ran, report)
-        if failed and not run.failure:
-            run.failure = f"{where}: {failed}\n{said}"
+        failure = f"{trouble} (not so on stock)" if trouble else found
+        if failure and not run.failure:
+            run.failure = f"{where}: {failure}\n{said}"
     return run
 
 
@@ -245,16 +255,14 @@ def _told(run: Run, ran: Ran) -> tuple[str, str]:
     return f"{run.kernel} kernel, {' '.join(ran.argv)}", "\n".join(f"    {line}" for line in said)
 
 
-def _failures(ran: Ran, report: ktap.Report) -> str:
-    """Say what a program found, "" when that was nothing or it hung: see _hang."""
-    if ran.ended and ran.ended.how in ("timeout", "stuck"):
-        return ""
+def _found(report: ktap.Report) -> str:
+    """Say what a program found, "" when that was nothing."""
     failures = [f"{f.name}{f': {f.detail}' if f.detail else ''}" for f in report.failures()]
     return f"not ok: {'; '.join(failures)}" if failures else ""
 
 
-def _trouble(ran: Ran, report: ktap.Report) -> str:
-    """Say why a program did not do its work, "" when it did."""
+def _could_not_run(ran: Ran, report: ktap.Report) -> str:
+    """Say what kept a program from its work, "" where nothing did, or it hung: see _hang."""
     ended = ran.ended
     if ended is None:
         return "no word of its end"

@@ -190,6 +190,7 @@ class KernelSession:
         """Build both kernels, choose the lanes, and boot both once.
 
         Raises DoesNotBoot for a patched kernel that does not come up: one message, not one a case.
+        What it complains of while it does is kept for part().
         """
         for name in KERNELS:
             self.image(name)
@@ -197,17 +198,19 @@ class KernelSession:
         if self.baseline:
             self.baseline.must_fit(self.measured_with)
         for name in KERNELS:
-            with contextlib.suppress(KseriesError):  # who waits for it below meets that
-                self._to_be_booted(name).start()
+            self._to_be_booted(name).start()
         for name in KERNELS:
             try:
-                self.guest(name)
+                guest = self.guest(name)
             except GuestCrashed as crash:
                 log = self.decoded(self._guests[name])
                 said = f"{crash}\n    decoded: {log}"
                 if name == STOCK:
                     raise InfraError(f"the stock kernel does not boot: {said}") from crash
                 raise DoesNotBoot(f"the series does not boot: {said}", log=log) from crash
+            new = self.counting(name, guest.at_boot)
+            if name == PATCHED:
+                self._late_findings += self._complaints(guest, new, "while it booted")
 
     def image(self, kernel: str) -> Image:
         """Return the image of `kernel` (stock or patched), built unless it is cached."""
@@ -317,7 +320,8 @@ class KernelSession:
         """Hear what the live guests still have to say, and end them: findings (kind, message).
 
         On patched that is what complaints came after the last program, and, where the kernel has
-        kmemleak, what was leaked. What stock has to say only tells what is known.
+        kmemleak, what was leaked; before that, what prepare() and part_early() heard. What stock
+        has to say only tells what is known.
         """
         findings, self._late_findings = self._late_findings, []
         for name, guest in sorted(self._guests.items(), reverse=True):  # stock first
@@ -331,11 +335,14 @@ class KernelSession:
                 findings.append(("infra", str(error)))
                 continue
             if name == PATCHED:
-                findings += self._last_words(guest, new)
+                findings += self._complaints(guest, new, "at the end")
         self.close()
         return findings
 
-    def _last_words(self, guest: Guest, splats: Sequence[Splat]) -> list[tuple[str, str]]:
+    def _complaints(
+        self, guest: Guest, splats: Sequence[Splat], when: str
+    ) -> list[tuple[str, str]]:
+        """Say as findings what belongs to no case."""
         alike: dict[tuple[str, ...], list[Splat]] = {}
         for splat in splats:
             alike.setdefault(splat.signature, []).append(splat)
@@ -343,7 +350,7 @@ class KernelSession:
         for first, *more in alike.values():
             trace = "\n".join(f"    {line}" for line in self.decoded_trace(guest, first))
             times = f", {len(more) + 1} times" if more else ""
-            said = f"{guest.image.kernel} kernel, {first.kind} found at the end{times}"
+            said = f"{guest.image.kernel} kernel, {first.kind} found {when}{times}"
             findings.append(
                 (first.kind, f"{said}: {first.title}\n{trace}\n    console: {guest.console_log}")
             )
@@ -367,21 +374,30 @@ class KernelSession:
     def _new_guest(self, kernel: str, lane: Lane) -> Guest:
         return self.guest_of(self.image(kernel), lane)
 
-    def guest_of(self, image: Image, lane: Lane) -> Guest:
+    def guest_of(self, image: Image, lane: Lane, *, verbose: bool = False) -> Guest:
         """Return a new guest of any image, not yet booted; it shares the machine with others."""
         self.machine.share(self.progress)
         self._boots += 1
         label = "-".join(filter(None, (image.kernel, self.worker, str(self._boots))))
         folder = self.settings.report / "logs"
         pin = os.getpid() + self._boots  # another process's guests begin elsewhere
-        return Guest(image, lane, self.initramfs, folder, label, cpus=self.settings.cpus, pin=pin)
+        return Guest(
+            image,
+            lane,
+            self.initramfs,
+            folder,
+            label,
+            cpus=self.settings.cpus,
+            pin=pin,
+            verbose=verbose,
+        )
 
     def _probe_kvm(self) -> str | None:
         """Boot the stock kernel with KVM; return what went wrong."""
         self.progress.step("trying /dev/kvm with a probe guest")
-        guest = self._new_guest(STOCK, Lane.KVM)
+        guest = self.guest_of(self.image(STOCK), Lane.KVM, verbose=True)
         try:
-            guest.boot(verbose=True, deadline_s=_PROBE_DEADLINE_S)
+            guest.boot(deadline_s=_PROBE_DEADLINE_S)
         except GuestCrashed as crash:
             return f"a probe guest did not boot with it: {crash.kind}"
         except InfraError as error:

@@ -27,7 +27,11 @@ class Kind(enum.StrEnum):
 
 
 class Outcome(enum.StrEnum):
-    """How one half of a case ended. Only `failed` is the guest program's own "not ok"."""
+    """How one half of a case ended.
+
+    `failed` is the guest program's own "not ok", the test's word on its figures, or on patched a
+    program that could not do the work it did on stock.
+    """
 
     PASSED = "passed"
     FAILED = "failed"

@@ -166,8 +166,9 @@ class Replay:
     of stock on both kernels, "oops" ends the guest with console/oops.log, "reset" without a word;
     "wake|oops" is one for stock and another for patched. `changes` are figures to print otherwise,
     by kernel and name; a figure "dead" is a kernel that does not boot, "no_qemu" how many boots
-    QEMU ends, "leaks" a kernel that says so at its end. A file "asked" beside the images' folders
-    has what was begun and run, in order; one "booted" their starts and boots.
+    QEMU ends, "warns" a kernel that complains while it boots, "leaks" one that says so at its end.
+    Beside the images' folders a file "asked" has what was begun and run, in order, and one
+    "booted" the starts, boots and ends.
     """
 
     image: Image
@@ -176,14 +177,17 @@ class Replay:
     changes: dict[str, dict[str, int]] = field(default_factory=dict)
     alive: bool = False
     started: bool = False
+    at_boot: list[console.Splat] = field(default_factory=list)
     needs: Needs = field(default_factory=Needs)
     _batch: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
 
     def start(self) -> None:
-        self._told("booted", "start")
+        if not self.started:
+            self._told("booted", "start")
         self.started = True
 
     def boot(self) -> None:
+        self.start()
         self._told("booted", "boot")
         kernel = self.image.kernel
         if "dead" in self.changes.get(kernel, {}):
@@ -191,6 +195,10 @@ class Replay:
         if self.changes.get(kernel, {}).get("no_qemu"):
             self.changes[kernel]["no_qemu"] -= 1
             raise InfraError(f"{kernel} kernel: QEMU or virtme-ng ended while booting\nmore")
+        if "warns" in self.changes.get(kernel, {}):
+            scanner = console.Scanner()
+            scanner.feed((DATA / "console/warning.log").read_text())
+            self.at_boot = scanner.splats
         self.alive = True
 
     def start_batch(self, plan: Mapping[str, Sequence[Sequence[str]]]) -> None:
@@ -224,7 +232,7 @@ class Replay:
         names = argv[0].split("|")
         name = names[KERNELS.index(kernel) % len(names)]
         if name == "reset":  # as in a Guest, of which nothing was left
-            self.alive = False
+            self._end()
             return Ran(tuple(argv), [], None, [console.Splat("reset", f"{kernel} kernel: reset")])
         if name == "timeout":
             return Ran(tuple(argv), [], Ended("timeout", 0, deadline_ms))
@@ -234,6 +242,7 @@ class Replay:
             scanner.feed(log.read_text())
             lines, end = recorded("fq_codel.patched")
             if any(splat.fatal for splat in scanner.splats):
+                self._end()
                 return Ran(tuple(argv), lines[:4], None, scanner.splats)
             return Ran(tuple(argv), lines, end, scanner.splats)
         lines, end = recorded(name if "." in name else f"{name}.{kernel}")
@@ -247,6 +256,11 @@ class Replay:
         return console.leaks((DATA / "console/kmemleak.txt").read_text().splitlines())
 
     def close(self) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        if self.started:
+            self._told("booted", "close")
         self.alive = self.started = False
 
 

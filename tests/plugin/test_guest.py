@@ -121,6 +121,25 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Guest]
         yield guests
 
 
+def test_a_guest_is_started_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    count = f"print('started', flush=True)\nprint({WARNING!r}, flush=True)\n"
+    with _running(tmp_path, monkeypatch, count + ANSWERS) as guests:
+        guest = Guest(_image(tmp_path), Lane.TCG, tmp_path / "root", tmp_path / "logs", "patched")
+        guests.append(guest)
+        assert not guest.started
+        guest.start()
+        guest.start()
+        assert guest.started
+        assert not guest.alive
+        guest.boot()
+        assert guest.alive
+        assert [splat.kind for splat in guest.at_boot] == ["warning"]
+        assert not guest.run(["quiet"], 1000).splats
+        guest.close()
+        assert not guest.started
+    assert guest.console_log.read_text().count("started") == 1
+
+
 @pytest.mark.parametrize(
     ("said", "kinds"),
     [("", ["reset"]), (WARNING, ["warning", "reset"]), ("Oops: 0000 [#1]", ["oops"])],

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from kseries import baseline, calibrate, host, neutral, thresholds, wall
 from kseries.build import Image
-from kseries.errors import GuestCrashed, InfraError, UsageProblem
+from kseries.errors import GuestCrashed, GuestTestFailed, InfraError, UsageProblem
 from kseries.functions import certain
-from kseries.guest import Ran
+from kseries.guest import Ended, Ran
 from kseries.lane import Lane
 from kseries.progress import Silent
 from kseries.realtime import floor_key, must_be_alike, walled
@@ -188,6 +188,17 @@ def test_what_kept_a_measurement_from_its_end_is_every_cases_trouble() -> None:
     for kernel in KERNELS:
         with pytest.raises(InfraError, match="QEMU ended"):
             wall_program(session, kernel, "case", lambda: one)
+
+
+@pytest.mark.parametrize("worked_on_stock", [False, True])
+def test_who_cannot_run_in_real_time(tmp_path: Path, worked_on_stock: bool) -> None:
+    bailed = Ran(("program",), ["Bail out! no device"], Ended("exit", 2, 1))
+    image = SimpleNamespace(kernel=PATCHED)
+    guest: Any = SimpleNamespace(image=image, lane=Lane.TCG, console_log=tmp_path / "log")
+    one = wall.Scenario(COMMANDS, RATE, 60, runs={PATCHED: [bailed]}, guests={PATCHED: guest})
+    session: Any = SimpleNamespace(walled={"case": one}, counting=lambda _kernel, _splats: [])
+    with pytest.raises(GuestTestFailed if worked_on_stock else InfraError, match="no device"):
+        wall_program(session, PATCHED, "case", lambda: one, worked_on_stock).check()
 
 
 def test_what_is_measured_later_meets_the_same_machine(
@@ -378,7 +389,7 @@ KEY = {"qemu": "7", "compiler": "gcc"}
 
 def _baseline(folder: Path, **patched: object) -> baseline.Baseline:
     cases = [{"name": "case", "patched": patched}]
-    data = {"schema_version": 1, "measured_with": KEY, "cases": cases}
+    data = {"schema_version": 2, "measured_with": KEY, "cases": cases}
     path = folder / "verdict.json"
     path.write_text(json.dumps(data))
     return baseline.load(path)
@@ -417,9 +428,9 @@ def test_a_baseline_of_other_tools_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "[]", '{"schema_version": 1, "cases": []}'),
-        '{"schema_version": 1, "cases": [], "measured_with": null}',
-        '{"schema_version": 2, "cases": [], "measured_with": {}}',
+        *("", "[]", '{"schema_version": 2, "cases": []}'),
+        '{"schema_version": 2, "cases": [], "measured_with": null}',
+        '{"schema_version": 1, "cases": [], "measured_with": {}}',
     ],
 )
 def test_no_baseline(tmp_path: Path, text: str) -> None:

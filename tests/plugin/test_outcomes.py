@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 from kseries.lane import Lane
+from kseries.verdict import KERNELS
 
 from tools.judge import red
 
@@ -304,9 +305,8 @@ def test_infra_is_an_error_and_no_failure(project: Project, trouble: str, half: 
         HEAD + FIXES.format(f"{bad}|wake.patched" if half == "stock" else bad, "x", CHECK)
     )
     result = project.run()
-    result.assert_outcomes(errors=1, passed=1) if half == "stock" else result.assert_outcomes(
-        errors=2
-    )
+    expected = {"errors": 1, "passed": 1} if half == "stock" else {"errors": 2}
+    result.assert_outcomes(**expected)
     assert result.ret == 1
     assert project.words() == {"test_x": "infra"}
     verdict = project.verdict()
@@ -331,10 +331,23 @@ def test_a_program_that_could_run_on_stock_has_found_something(
         assert said.endswith(" (not so on stock)")
 
 
-def test_a_stock_that_crashed_shows_no_trouble_to_be_new(project: Project) -> None:
-    project.tests(HEAD + KEEPS.format("oops|usage.patched", "x", CHECK))
+@pytest.mark.parametrize(
+    ("stock", "outcome"), [("oops", "crashed"), ("timeout", "crashed"), ("opt_in.stock", "skipped")]
+)
+def test_a_stock_that_did_not_do_its_work_shows_no_trouble_to_be_new(
+    project: Project, stock: str, outcome: str
+) -> None:
+    project.tests(HEAD + KEEPS.format(f"{stock}|usage.patched", "x", CHECK))
     assert project.run().ret == 1
-    assert project.halves("test_x") == ("crashed", "infra")
+    assert project.halves("test_x") == (outcome, "infra")
+
+
+def test_a_measurement_that_could_be_made_on_stock(project: Project) -> None:
+    cost = COST.replace('"cost"', '"first_wake"')
+    project.tests(cost.format("wake.patched|usage.patched"))
+    assert project.run().ret == 1
+    assert project.halves("test_cost") == ("passed", "failed")
+    assert project.words() == {"test_cost": "broken"}
 
 
 def test_a_test_that_never_checks_shows_nothing(project: Project) -> None:
@@ -573,11 +586,25 @@ def test_a_series_that_does_not_boot(project: Project) -> None:
     assert project.verdict()["infra_only"] is False
 
 
+@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "two workers"])
+@pytest.mark.parametrize("stock", [{}, {"warns": 1}], ids=["new", "stock does so too"])
+def test_what_a_kernel_complains_of_while_it_boots(
+    project: Project, stock: dict[str, int], workers: tuple[str, ...]
+) -> None:
+    project.replay(stock=stock, patched={"warns": 1})
+    project.tests(RING)
+    assert project.run(*workers, apart=bool(workers)).ret == (not stock)
+    found = [(f["kind"], f["message"].split(":")[0]) for f in project.verdict()["findings"]]
+    said = ("warning", "patched kernel, warning found while it booted")
+    assert found == ([] if stock else [said])
+
+
 def test_both_kernels_boot_at_once(project: Project) -> None:
     project.tests(RING)
     assert project.run().ret == 0
     booted = (project.path / "images/booted").read_text().splitlines()
-    assert booted == ["start stock", "start patched", "boot stock", "boot patched"]
+    assert booted[:4] == ["start stock", "start patched", "boot stock", "boot patched"]
+    assert sorted(booted[4:]) == ["close patched", "close stock"]
 
 
 def test_a_qemu_that_crashes_gets_another_try(project: Project) -> None:
@@ -607,3 +634,7 @@ def test_a_boot_that_is_infra(
     assert finding["kind"] == "infra"
     assert finding["message"].startswith(said)
     assert project.verdict()["infra_only"] is True
+    booted = (project.path / "images/booted").read_text().splitlines()
+    for kernel in KERNELS:
+        starts, ends = (booted.count(f"{what} {kernel}") for what in ("start", "close"))
+        assert starts == ends > 0
