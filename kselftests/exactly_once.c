@@ -200,7 +200,9 @@ static void check(struct test *t, bool flowed)
 	check_stamps(t);
 	ktap_ok(!left, "no frame counts against its sender any more: %u bytes",
 		left);
-	ktap_ok(drops == (holds ? 0 : t->tried - t->accepted),
+	/* Nor does the driver drop what there is room for, if all ever sent fits. */
+	ktap_ok(drops == (holds ? 0 : t->tried - t->accepted) &&
+		(!drops || t->frames > t->sc.len),
 		"driver drops: %llu", drops);
 }
 

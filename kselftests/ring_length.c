@@ -2,7 +2,8 @@
 /*
  * The ring holds txqueuelen frames, and a slot is free again only some frames
  * after its own was read. Under noqueue, where whatever finds no slot is
- * refused at once: then the answers to send() count the slots.
+ * refused at once: then the answers to send() count the slots. So it is also
+ * where the length was there before the file.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include "drops.h"
 #include "ktap.h"
 #include "netdev.h"
+#include "probe.h"
 #include "qdisc.h"
 #include "ring.h"
 #include "run.h"
@@ -28,6 +30,9 @@
 static const unsigned int lengths[] = {
 	1, 2, 3, 4, 8, 15, 16, 17, 31, 32, 33, 64, 500, 1000, 4096,
 };
+
+/* Shorter and longer than any default, and none. */
+static const unsigned int reopened[] = { 3, 0, 1, 1200 };
 
 static unsigned int txqueuelen_of(const char *dev)
 {
@@ -47,6 +52,25 @@ static unsigned int fill(struct sender *s, unsigned int expected)
 	return sender_send_many(s, expected + EXTRA);
 }
 
+/* A device that nobody has open gets a length, and with its next file a ring of it. */
+static void check_reopened(const struct scenario *sc, const struct bench *b,
+			   int *fd, unsigned int len, struct sender *s)
+{
+	u64 down = s->count[SEND_NETDOWN];
+	unsigned int held;
+
+	tuntap_persist(*fd, true);
+	close(*fd);
+	netdev_txqueuelen(b->dev, len);
+	*fd = tuntap_open(b->dev, sc->dev == DEV_TUN ? IFF_TUN : IFF_TAP);
+	tuntap_persist(*fd, false);
+	probe_must_run(b->dev, true, sc->stall_ms);
+	held = fill(s, len);
+	ktap_ok(held == len && s->count[SEND_NETDOWN] == down,
+		"length %u before it is opened: the ring holds as many: %u", len,
+		held);
+}
+
 static void check_default(const struct scenario *sc, const char *dev)
 {
 	bool tun = sc->dev == DEV_TUN;
@@ -56,7 +80,7 @@ static void check_default(const struct scenario *sc, const char *dev)
 		.via = dev,
 		.cookie = sc->seed,
 	};
-	unsigned int len, held;
+	unsigned int i, len, held;
 	struct sender s;
 	int fd;
 
@@ -72,6 +96,8 @@ static void check_default(const struct scenario *sc, const char *dev)
 	if (!ktap_ok(held == len, "%s: the default ring holds txqueuelen",
 		     scenario_dev_name(sc->dev)))
 		ktap_diag("it holds %u of %u", held, len);
+	for (i = 0; i < ARRAY_SIZE(reopened); i++)
+		check_reopened(sc, &b, &fd, reopened[i], &s);
 	sender_close(&s);
 	close(fd);
 }
@@ -146,7 +172,7 @@ int main(int argc, char **argv)
 	x.sc.qdisc = "noqueue";
 	x.sc.len = lengths[0];
 
-	ktap_plan(2 + 3 * n + 1);
+	ktap_plan(2 + ARRAY_SIZE(reopened) + 3 * n + 1);
 	netns_enter();
 	check_default(&x.sc, "default0");
 

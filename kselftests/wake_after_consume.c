@@ -8,6 +8,8 @@
  * Without a backlog (noqueue, macvtap, ipvtap) fresh frames take its part: as
  * many are kept as slots are free, and the next one is dropped.
  */
+#include <linux/if_tun.h>
+
 #include "drops.h"
 #include "ktap.h"
 #include "ledger.h"
@@ -273,9 +275,15 @@ static void test_fresh(struct test *t)
 int main(int argc, char **argv)
 {
 	struct test t = {};
+	unsigned int napi = 0;
+	const struct scenario_option extra[] = {
+		{ "napi", &napi, "1: what its owner writes goes by NAPI" },
+	};
 
-	scenario_parse(&t.run.sc, argc, argv, NULL, 0);
+	scenario_parse(&t.run.sc, argc, argv, extra, ARRAY_SIZE(extra));
 	scenario_need_one_queue(&t.run.sc);
+	if (napi)
+		t.run.sc.tun_flags |= IFF_NAPI;
 	t.len = t.run.sc.len;
 	if (!t.len)
 		ktap_bail("a ring without slots never wakes anything");

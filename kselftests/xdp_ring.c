@@ -6,12 +6,15 @@
  *            through the qdisc then waits there for a reader
  *   refused  the same, with a frame past the qdisc
  *   runs     XDP frames never stop the queue themselves
+ *   back     the same of those that the tap's owner writes, and an XDP program
+ *            of its own sends back (XDP_TX)
  *   beside   they come all the time while the qdisc sends and a reader reads
  *   bulk     of those that come to the driver in one call, what does not fit is
  *            one drop more, whatever their number
  *   destroyed  what of them is destroyed, by vhost-net or with its slot, is so
  *            in their own way
  */
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -31,12 +34,12 @@
 #define BESIDE 1500
 
 enum part {
-	PART_WAITS, PART_REFUSED, PART_BESIDE, PART_RUNS, PART_BULK,
-	PART_DESTROYED,
+	PART_WAITS, PART_REFUSED, PART_BESIDE, PART_RUNS, PART_BACK,
+	PART_BULK, PART_DESTROYED,
 };
 
 static const char * const parts[] = {
-	"waits", "refused", "beside", "runs", "bulk", "destroyed", NULL
+	"waits", "refused", "beside", "runs", "back", "bulk", "destroyed", NULL
 };
 
 /* The flows, by their number. */
@@ -46,6 +49,7 @@ struct test {
 	struct scenario sc;
 	struct bench b;
 	struct crew xdp;
+	int back;		/* the program on the tap that sends back, or -1 */
 	struct sender qdisc;
 	struct flows out;
 	struct intake in;
@@ -62,14 +66,38 @@ static void got_frame(void *arg, const void *buf, size_t len)
 		t->xdp_after += t->out.tally[FROM_XDP].frames - before;
 }
 
+static size_t xdp_frame(const struct test *t, char *buf)
+{
+	struct frame f = t->qdisc.frame;
+
+	f.port = FLOWS_PORT + FROM_XDP;
+	return frame_build(buf, &f);
+}
+
+static void write_back(const struct test *t, unsigned int n)
+{
+	char buf[FRAME_MAX];
+	size_t len = xdp_frame(t, buf);
+
+	/* tun asks the program before there is an skb only where write() need not wait. */
+	tuntap_nonblock(t->b.fd[0]);
+	while (n--)
+		if (write(t->b.fd[0], buf, len) != (ssize_t)len)
+			ktap_bail("write: %s", strerror(errno));
+}
+
 /* How many of them the driver counts as dropped. */
 static u64 xdp_send(struct test *t, unsigned int n)
 {
 	struct netdev_stats before, after;
 
 	netdev_stats(t->b.dev, &before);
-	crew_start(&t->xdp, n);
-	crew_end(&t->xdp);
+	if (t->back >= 0) {
+		write_back(t, n);
+	} else {
+		crew_start(&t->xdp, n);
+		crew_end(&t->xdp);
+	}
 	netdev_stats(t->b.dev, &after);
 	return after.tx_dropped - before.tx_dropped;
 }
@@ -285,12 +313,9 @@ static void test_destroyed(struct test *t)
 static u64 bulk(struct test *t, int prog)
 {
 	struct netdev_stats before, after;
-	struct frame f = t->qdisc.frame;
 	char buf[FRAME_MAX];
-	size_t len;
+	size_t len = xdp_frame(t, buf);
 
-	f.port = FLOWS_PORT + FROM_XDP;
-	len = frame_build(buf, &f);
 	netdev_stats(t->b.dev, &before);
 	bpf_xdp_run(prog, buf, len, BPF_BULK);
 	netdev_stats(t->b.dev, &after);
@@ -356,7 +381,7 @@ static void test_runs(struct test *t)
 
 int main(int argc, char **argv)
 {
-	struct test t = {};
+	struct test t = { .back = -1 };
 	enum part part = (enum part)choice_take(&argc, argv, "part", parts, 0);
 
 	scenario_parse(&t.sc, argc, argv, NULL, 0);
@@ -373,18 +398,24 @@ int main(int argc, char **argv)
 	bench_sender(&t.b, &t.sc, &t.qdisc, false);
 	t.qdisc.frame.port = FLOWS_PORT + FROM_QDISC;
 	flows_start(&t.out, FLOWS, true, t.b.cookie);
+	if (part == PART_BACK) {
+		t.back = bpf_send_back();
+		bpf_xdp_attach(t.b.dev, t.back);
+	}
 	if (part == PART_WAITS)
 		test_waits(&t);
 	else if (part == PART_REFUSED)
 		test_refused(&t);
 	else if (part == PART_BESIDE)
 		test_beside(&t);
-	else if (part == PART_RUNS)
+	else if (part == PART_RUNS || part == PART_BACK)
 		test_runs(&t);
 	else if (part == PART_BULK)
 		test_bulk(&t);
 	else
 		test_destroyed(&t);
+	if (part == PART_BACK)
+		close(t.back);
 	sender_close(&t.qdisc);
 	crew_close(&t.xdp);
 	bench_close(&t.b);

@@ -102,6 +102,16 @@ int bpf_redirect_to(const char *dev)
 	return prog;
 }
 
+int bpf_send_back(void)
+{
+	const struct bpf_insn insn[] = {
+		BPF_SET(BPF_REG_0, XDP_TX),
+		BPF_RETURN(),
+	};
+
+	return bpf_load(BPF_PROG_TYPE_XDP, insn, ARRAY_SIZE(insn));
+}
+
 void bpf_xdp_run(int prog, const void *frame, size_t len, unsigned int n)
 {
 	union bpf_attr attr = {

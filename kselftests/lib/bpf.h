@@ -23,6 +23,8 @@
 
 /* An XDP program that sends all it sees out of @dev; returns its descriptor. */
 int bpf_redirect_to(const char *dev);
+/* One that sends it out where it came in (XDP_TX). */
+int bpf_send_back(void);
 /* The core has bulks of so many for a driver (DEV_MAP_BULK_SIZE). */
 #define BPF_BULK 16U
 /* Have it see @n frames at a time, whole bulks of which go to the driver in one call. */

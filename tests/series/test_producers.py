@@ -121,9 +121,15 @@ def test_ring_full_of_xdp(kernel_run: Run, part: str, reader: str, qdisc: str, l
 
 
 @pytest.mark.kernel_case("keeps", reason="XDP frames never stop the queue")
-@pytest.mark.kernel_program("xdp_ring --part runs --reader {reader} --qdisc {qdisc} --len {length}")
-@pytest.mark.scenarios(reader=("read", "vhost"), qdisc=QDISCS, length=LENGTHS)
-def test_xdp_stops_nothing(kernel_run: Run, reader: str, qdisc: str, length: int) -> None:
+@pytest.mark.kernel_program(
+    "xdp_ring --part {part} --reader {reader} --qdisc {qdisc} --len {length}"
+)
+@pytest.mark.scenarios(
+    part=("runs", "back"), reader=("read", "vhost"), qdisc=QDISCS, length=LENGTHS
+)
+def test_xdp_stops_nothing(
+    kernel_run: Run, part: str, reader: str, qdisc: str, length: int
+) -> None:
     kernel_run.check()
 
 

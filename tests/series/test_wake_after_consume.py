@@ -28,6 +28,13 @@ def test_wake_after_consume(
 
 
 @pytest.mark.kernel_case("fixes", reason="nothing waits for the room that the read makes")
+@pytest.mark.kernel_program("wake_after_consume --napi 1 --dev {dev} --reader {reader} --len 16")
+@pytest.mark.parametrize(("dev", "reader"), [("tun", "read"), ("tap", "vhost")])
+def test_napi(kernel_run: Run, dev: str, reader: str) -> None:
+    kernel_run.check()
+
+
+@pytest.mark.kernel_case("fixes", reason="nothing waits for the room that the read makes")
 @pytest.mark.kernel_program("failed_read --dev {dev} --qdisc {qdisc} --len {length}")
 @pytest.mark.scenarios(dev=DEVICES, qdisc=("fq_codel", "pfifo_fast", "mq"), length=(1, 2, 32, 500))
 def test_failed_read(kernel_run: Run, dev: str, qdisc: str, length: int) -> None:
