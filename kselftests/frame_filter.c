@@ -6,7 +6,8 @@
  * counted, and stop nothing; without the filter all frames arrive again. The
  * filter on the socket may also ask for less of a frame than there is, and the
  * program for more, which is all of it. Where there are both, the socket's comes
- * first: the program sees what that has left of a frame.
+ * first: the program sees what that has left of a frame. The list comes before
+ * either.
  */
 #include <errno.h>
 #include <string.h>
@@ -26,16 +27,16 @@
 
 enum filter {
 	FILTER_MAC, FILTER_SOCKET, FILTER_EBPF, FILTER_SHORTEN, FILTER_WHOLE,
-	FILTER_BOTH,
+	FILTER_BOTH, FILTER_MAC_SOCKET,
 };
 
 static const char * const filters[] = {
-	"mac", "socket", "ebpf", "shorten", "whole", "both", NULL,
+	"mac", "socket", "ebpf", "shorten", "whole", "both", "mac_socket", NULL,
 };
 
 static const char * const reasons[] = {
 	"TAP_TXFILTER", "SOCKET_FILTER", "TAP_FILTER", "SOCKET_FILTER",
-	"TAP_FILTER", "TAP_FILTER",
+	"TAP_FILTER", "TAP_FILTER", "TAP_TXFILTER",
 };
 
 static bool by_program(enum filter filter)
@@ -104,8 +105,10 @@ static void filter_both(int fd, bool on)
 
 static void set(enum filter filter, int fd, bool on)
 {
-	if (filter == FILTER_MAC)
+	if (filter == FILTER_MAC || filter == FILTER_MAC_SOCKET)
 		filter_mac(fd, on);
+	if (filter == FILTER_MAC)
+		return;
 	else if (filter == FILTER_BOTH)
 		filter_both(fd, on);
 	else if (by_program(filter))
@@ -200,7 +203,7 @@ int main(int argc, char **argv)
 	if (!by_program(filter) && x.sc.dev != DEV_TAP)
 		ktap_bail("tap only: tun knows no filter but eBPF");
 	drops_all = filter == FILTER_MAC || filter == FILTER_SOCKET ||
-		    filter == FILTER_EBPF;
+		    filter == FILTER_EBPF || filter == FILTER_MAC_SOCKET;
 	ktap_plan(drops_all ? 6 : 4);
 	netns_enter();
 	drops_start(reasons[filter]);

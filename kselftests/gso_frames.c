@@ -54,8 +54,7 @@ static void test_open(struct test *t)
 	bench_open(&t->bench, &t->sc, "gso0");
 	if (t->offload)
 		offload = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_USO4 | TUN_F_USO6;
-	if (ioctl(t->bench.fd[0], TUNSETOFFLOAD, offload))
-		ktap_bail("TUNSETOFFLOAD: %s", strerror(errno));
+	tuntap_offload(t->bench.fd[0], offload);
 	tuntap_nonblock(t->bench.fd[0]);
 	t->gso.ether = scenario_ether(&t->sc);
 	t->gso.cookie = t->bench.cookie;

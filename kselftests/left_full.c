@@ -6,6 +6,7 @@
  * there is room for it.
  */
 #include <unistd.h>
+#include <linux/if_tun.h>
 
 #include "bpf.h"
 #include "choice.h"
@@ -29,11 +30,13 @@ enum how {
 	HOW_OPEN,	/* a second file opens the device */
 	HOW_DETACH,	/* the first queue goes, the full one has its number then */
 	HOW_CLOSE,	/* the other one of two files is closed */
+	HOW_OFFLOAD,	/* its owner asks for another offload */
+	HOW_XDP,	/* a tap gets an XDP program */
 };
 
 static const char * const hows[] = {
 	"link", "link_dark", "carrier", "shrink", "given_back", "given_dark",
-	"attach", "open", "detach", "close", NULL
+	"attach", "open", "detach", "close", "offload", "xdp", NULL
 };
 
 struct test {
@@ -81,6 +84,7 @@ static void held_by_vhost(struct test *t)
 static void leave_full(struct test *t)
 {
 	struct run *x = &t->x;
+	int prog;
 
 	switch (t->how) {
 	case HOW_LINK:
@@ -136,6 +140,16 @@ static void leave_full(struct test *t)
 		x->b.fd[0] = x->b.fd[t->queue];
 		x->b.n_fds = 1;
 		break;
+	case HOW_OFFLOAD:
+		run_send(x, t->len);
+		tuntap_offload(x->b.fd[0], TUN_F_CSUM);
+		break;
+	case HOW_XDP:
+		run_send(x, t->len);
+		prog = bpf_send_back();
+		bpf_xdp_attach(x->b.dev, prog);
+		close(prog);
+		break;
 	}
 	probe_must_run(x->b.dev, true, x->sc.stall_ms);
 	if (x->s.count[SEND_OK] != t->len + (u64)x->out.frames)
@@ -179,7 +193,8 @@ static void check(struct test *t)
 static bool only_of_one(enum how how)
 {
 	return how == HOW_LINK_DARK || how == HOW_GIVEN_BACK ||
-	       how == HOW_GIVEN_DARK || how == HOW_ATTACH || how == HOW_OPEN;
+	       how == HOW_GIVEN_DARK || how == HOW_ATTACH || how == HOW_OPEN ||
+	       how == HOW_OFFLOAD || how == HOW_XDP;
 }
 
 static bool only_of_two(enum how how)
@@ -209,6 +224,8 @@ int main(int argc, char **argv)
 	if (!run_has_backlog(&t.x) || !sc->len || sc->len >= VHOST_BATCH)
 		ktap_bail("left_full takes tun or tap, a length of 1 to %d, a qdisc",
 			  VHOST_BATCH - 1);
+	if (t.how == HOW_XDP && sc->dev != DEV_TAP)
+		ktap_bail("XDP is a tap's");
 	ktap_plan(5);
 	test_open(&t);
 	leave_full(&t);

@@ -53,6 +53,8 @@ static void figures(const struct test *t)
 static void check_drained(const struct test *t, u64 expected)
 {
 	struct netdev_stats dev;
+	char buf[FRAME_MAX];
+	u64 bytes = t->run.out.frames * frame_build(buf, &t->run.s.frame);
 
 	ktap_ok(!t->stalled, "the reader gets all that waits%s",
 		t->stalled ? ": stalled" : "");
@@ -67,9 +69,10 @@ static void check_drained(const struct test *t, u64 expected)
 		ledger_in_ring(&t->drained));
 	netdev_stats(t->run.b.dev, &dev);
 	if (scenario_owns_queue(&t->run.sc))
-		ktap_ok(dev.tx_packets == t->run.out.frames,
-			"the device counts what it delivered as sent: %llu of %llu",
-			dev.tx_packets, t->run.out.frames);
+		ktap_ok(dev.tx_packets == t->run.out.frames &&
+			dev.tx_bytes == bytes,
+			"the device counts what it delivered as sent: %llu of %llu, %llu of %llu bytes",
+			dev.tx_packets, t->run.out.frames, dev.tx_bytes, bytes);
 	else
 		ktap_skip("what it delivers it has received", "counted as sent");
 	ktap_ok(!dev.errors, "a full ring is no error of the device: %llu",
@@ -182,10 +185,11 @@ static void test_open(struct test *t)
 int main(int argc, char **argv)
 {
 	struct test t = { .extra = 96 };
-	unsigned int one_queue = 0;
+	unsigned int one_queue = 0, persist = 0;
 	const struct scenario_option extra[] = {
 		{ "extra", &t.extra, "frames beyond the ring (96)" },
 		{ "one-queue", &one_queue, "1: opened as QEMU does it, with IFF_ONE_QUEUE" },
+		{ "persist", &persist, "1: the device outlives its file" },
 	};
 
 	scenario_parse(&t.run.sc, argc, argv, extra, ARRAY_SIZE(extra));
@@ -194,6 +198,8 @@ int main(int argc, char **argv)
 	if (one_queue)
 		t.run.sc.tun_flags = IFF_ONE_QUEUE;
 	test_open(&t);
+	if (persist)
+		tuntap_persist(t.run.b.fd[0], true);
 	if (!t.run.sc.len)
 		test_zero(&t);
 	else if (run_has_backlog(&t.run))
@@ -201,6 +207,8 @@ int main(int argc, char **argv)
 	else
 		test_dropping(&t);
 	listener_close(&t.l);
+	if (persist)
+		tuntap_persist(t.run.b.fd[0], false);
 	run_close(&t.run);
 	drops_stop();
 	return ktap_status();

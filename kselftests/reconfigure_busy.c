@@ -26,13 +26,13 @@
 enum doing {
 	DO_GROW, DO_SHRINK, DO_ZERO, DO_LINK, DO_CARRIER, DO_QDISC, DO_MOVE,
 	DO_DETACH_FULL, DO_DETACH_READ, DO_DETACH_DARK, DO_REOPEN_FULL,
-	DO_REOPEN_DARK, DO_DELETE,
+	DO_REOPEN_KEPT, DO_REOPEN_DARK, DO_DELETE,
 };
 
 static const char * const doings[] = {
 	"grow", "shrink", "zero", "link", "carrier", "qdisc_replace", "move",
 	"detach_full", "detach_read", "detach_dark", "reopen_full",
-	"reopen_dark", "delete", NULL,
+	"reopen_kept", "reopen_dark", "delete", NULL,
 };
 
 struct busy {
@@ -133,11 +133,14 @@ static void open_full(struct busy *bu)
 	*full_fd(bu) = tuntap_open(bu->ch.bench.dev, tuntap_flags(*read_fd(bu)));
 }
 
-static void reopen(struct busy *bu)
+/* @kept: of a device that would outlive its last file. */
+static void reopen(struct busy *bu, bool kept)
 {
+	tuntap_persist(*read_fd(bu), kept);
 	close(*full_fd(bu));
 	without_full(bu);
 	open_full(bu);
+	tuntap_persist(*read_fd(bu), false);
 }
 
 static void carrier(struct busy *bu, bool on)
@@ -195,7 +198,8 @@ static void act(struct busy *bu)
 		dark(bu);
 		break;
 	case DO_REOPEN_FULL:
-		reopen(bu);
+	case DO_REOPEN_KEPT:
+		reopen(bu, bu->doing == DO_REOPEN_KEPT);
 		break;
 	case DO_ZERO:
 		change_resize(ch, 0);

@@ -6,10 +6,12 @@
  * where the length was there before the file.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
@@ -21,6 +23,7 @@
 #include "qdisc.h"
 #include "ring.h"
 #include "run.h"
+#include "task.h"
 
 #define TUN_DEFAULT 500
 #define TAP_DEFAULT 1000
@@ -71,6 +74,37 @@ static void check_reopened(const struct scenario *sc, const struct bench *b,
 		held);
 }
 
+/* A read of the empty ring: it waits, until a signal comes. */
+static bool waits(int fd)
+{
+	const struct itimerval soon = { .it_value.tv_usec = 20000 };
+	char buf[FRAME_MAX];
+
+	task_interrupt_by(SIGALRM);
+	setitimer(ITIMER_REAL, &soon, NULL);
+	return read(fd, buf, sizeof(buf)) < 0 && errno == EINTR;
+}
+
+/* The device goes, and its file gets another one, with a ring of its own length. */
+static void check_again(const struct scenario *sc, const struct bench *b, int fd,
+			unsigned int len)
+{
+	unsigned int held;
+	struct sender s;
+
+	netdev_delete(b->dev);
+	tuntap_again(fd, b->dev, sc->dev == DEV_TUN ? IFF_TUN : IFF_TAP);
+	qdisc_replace(b->dev, "noqueue");
+	netdev_up(b->dev, true);
+	ktap_ok(waits(fd), "a reader of the next device waits: %s",
+		strerror(errno));
+	bench_sender(b, sc, &s, false);
+	held = fill(&s, len);
+	ktap_ok(held == len, "whose ring holds its txqueuelen: %u of %u", held,
+		len);
+	sender_close(&s);
+}
+
 static void check_default(const struct scenario *sc, const char *dev)
 {
 	bool tun = sc->dev == DEV_TUN;
@@ -99,6 +133,7 @@ static void check_default(const struct scenario *sc, const char *dev)
 	for (i = 0; i < ARRAY_SIZE(reopened); i++)
 		check_reopened(sc, &b, &fd, reopened[i], &s);
 	sender_close(&s);
+	check_again(sc, &b, fd, expected);
 	close(fd);
 }
 
@@ -172,7 +207,7 @@ int main(int argc, char **argv)
 	x.sc.qdisc = "noqueue";
 	x.sc.len = lengths[0];
 
-	ktap_plan(2 + ARRAY_SIZE(reopened) + 3 * n + 1);
+	ktap_plan(2 + ARRAY_SIZE(reopened) + 2 + 3 * n + 1);
 	netns_enter();
 	check_default(&x.sc, "default0");
 

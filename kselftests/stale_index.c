@@ -173,6 +173,9 @@ static void stale(struct stale *sl)
 	if (sl->give == GIVE_LATE)
 		give_back(sl);
 	take_left(sl, left);
+	/* Nor one that is closed. */
+	close(sl->bench.fd[0]);
+	sl->bench.fd[0] = -1;
 	let_softirqs_run();
 	listener_collect(&tap, &sl->seen);
 	if (!ktap_ok(!sl->seen.frames && drops_count() == drops,

@@ -14,6 +14,7 @@
  *   grown     the ring had length 0 when vhost came
  *   bad       a buffer is one that vhost gives up on, and the ring full again
  *   disabled  the queue of a macvtap is detached, which keeps its frames
+ *   down      a macvtap with frames in its ring goes down
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,11 +33,12 @@
 enum part {
 	PART_UP, PART_ZERO, PART_SAME, PART_LONG, PART_BUSY, PART_GONE,
 	PART_DETACHED, PART_TAGGED, PART_GROWN, PART_BAD, PART_DISABLED,
+	PART_DOWN,
 };
 
 static const char * const parts[] = {
 	"up", "zero", "same", "long", "busy", "gone", "detached", "tagged",
-	"grown", "bad", "disabled", NULL,
+	"grown", "bad", "disabled", "down", NULL,
 };
 
 /* In bytes: the test's frames fit into such a buffer, with a tail they do not. */
@@ -274,6 +276,22 @@ static void check_gone_tap(struct held *h)
 	all_came(&h->x, len);
 }
 
+/* What came before it went down is in the ring, and vhost's. */
+static void check_down(struct held *h)
+{
+	unsigned int got, len = h->x.sc.len;
+
+	run_send(&h->x, len);
+	netdev_up(h->x.b.dev, false);
+	reader_start(&h->vhost);
+	got = reader_take(&h->vhost, len);
+	ktap_ok(got == len, "vhost gets what is in the ring: %u of %u", got, len);
+	netdev_up(h->x.b.dev, true);
+	vhost_offer(h->vhost.vhost, 1);
+	ktap_ok(vhost_sleeps(h->x.sc.stall_ms), "then it has nothing to do");
+	all_came(&h->x, len);
+}
+
 static void check_bad(struct held *h)
 {
 	unsigned int got, want = 2 * h->x.sc.len - 1;
@@ -361,7 +379,7 @@ static void run_part(struct held *h, enum part part)
 		[PART_BUSY] = check_busy, [PART_GONE] = check_gone,
 		[PART_DETACHED] = check_detached, [PART_TAGGED] = check_tagged,
 		[PART_GROWN] = check_grown, [PART_BAD] = check_bad,
-		[PART_DISABLED] = check_disabled,
+		[PART_DISABLED] = check_disabled, [PART_DOWN] = check_down,
 	};
 
 	ktap_plan(part == PART_BUSY ? 6 : part == PART_SAME ? 4 : 3);
@@ -387,8 +405,9 @@ int main(int argc, char **argv)
 	if (part == PART_TAGGED && sc->dev != DEV_TAP && sc->dev != DEV_MACVTAP)
 		ktap_bail("tagged: tap or macvtap");
 	sc->own_protocol = true;
-	if (part == PART_DISABLED && scenario_owns_queue(sc))
-		ktap_bail("disabled: macvtap or ipvtap");
+	if ((part == PART_DISABLED || part == PART_DOWN) &&
+	    scenario_owns_queue(sc))
+		ktap_bail("disabled, down: macvtap or ipvtap");
 	sc->multi_queue = part == PART_DETACHED || part == PART_DISABLED;
 	netns_enter();
 	bench_count_freed(sc);

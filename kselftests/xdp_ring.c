@@ -6,13 +6,14 @@
  *            through the qdisc then waits there for a reader
  *   refused  the same, with a frame past the qdisc
  *   runs     XDP frames never stop the queue themselves
- *   back     the same of those that the tap's owner writes, and an XDP program
- *            of its own sends back (XDP_TX)
  *   beside   they come all the time while the qdisc sends and a reader reads
  *   bulk     of those that come to the driver in one call, what does not fit is
  *            one drop more, whatever their number
  *   destroyed  what of them is destroyed, by vhost-net or with its slot, is so
  *            in their own way
+ *
+ * They are redirected from another device, or with --back 1 written by the tap's
+ * owner, and sent back by an XDP program of its own (XDP_TX).
  */
 #include <errno.h>
 #include <string.h>
@@ -24,22 +25,24 @@
 #include "drops.h"
 #include "intake.h"
 #include "ktap.h"
+#include "load.h"
 #include "netdev.h"
 #include "qdisc.h"
 #include "ring.h"
 #include "stall.h"
 
 #define EXTRA 5
-/* XDP frames of the part beside. */
+/* XDP frames of the part beside, and of the qdisc's so many at least. */
 #define BESIDE 1500
+#define OWN_LEAST 500
 
 enum part {
-	PART_WAITS, PART_REFUSED, PART_BESIDE, PART_RUNS, PART_BACK,
-	PART_BULK, PART_DESTROYED,
+	PART_WAITS, PART_REFUSED, PART_BESIDE, PART_RUNS, PART_BULK,
+	PART_DESTROYED,
 };
 
 static const char * const parts[] = {
-	"waits", "refused", "beside", "runs", "back", "bulk", "destroyed", NULL
+	"waits", "refused", "beside", "runs", "bulk", "destroyed", NULL
 };
 
 /* The flows, by their number. */
@@ -49,7 +52,8 @@ struct test {
 	struct scenario sc;
 	struct bench b;
 	struct crew xdp;
-	int back;		/* the program on the tap that sends back, or -1 */
+	unsigned int back;
+	u64 written;		/* to be sent back */
 	struct sender qdisc;
 	struct flows out;
 	struct intake in;
@@ -66,24 +70,27 @@ static void got_frame(void *arg, const void *buf, size_t len)
 		t->xdp_after += t->out.tally[FROM_XDP].frames - before;
 }
 
-static size_t xdp_frame(const struct test *t, char *buf)
+static size_t xdp_frame(const struct test *t, u64 seq, char *buf)
 {
 	struct frame f = t->qdisc.frame;
 
 	f.port = FLOWS_PORT + FROM_XDP;
+	f.seq = seq;
 	return frame_build(buf, &f);
 }
 
-static void write_back(const struct test *t, unsigned int n)
+static void write_back(struct test *t, unsigned int n)
 {
 	char buf[FRAME_MAX];
-	size_t len = xdp_frame(t, buf);
+	ssize_t len;
 
 	/* tun asks the program before there is an skb only where write() need not wait. */
 	tuntap_nonblock(t->b.fd[0]);
-	while (n--)
-		if (write(t->b.fd[0], buf, len) != (ssize_t)len)
+	while (n--) {
+		len = (ssize_t)xdp_frame(t, t->written++, buf);
+		if (write(t->b.fd[0], buf, (size_t)len) != len)
 			ktap_bail("write: %s", strerror(errno));
+	}
 }
 
 /* How many of them the driver counts as dropped. */
@@ -92,7 +99,7 @@ static u64 xdp_send(struct test *t, unsigned int n)
 	struct netdev_stats before, after;
 
 	netdev_stats(t->b.dev, &before);
-	if (t->back >= 0) {
+	if (t->back) {
 		write_back(t, n);
 	} else {
 		crew_start(&t->xdp, n);
@@ -218,24 +225,31 @@ static void test_refused(struct test *t)
 
 /*
  * A filter makes the sender slow between its look at the ring and its slot,
- * which an XDP frame must not get meanwhile.
+ * which an XDP frame must not get meanwhile. It sends one more than fit between
+ * two reads: the last slot is what they are after.
  */
 static void test_beside(struct test *t)
 {
 	const struct tally *own = &t->out.tally[FROM_QDISC];
+	int cpu[CPU_SETSIZE];
 	struct stall st;
 	u64 sent;
 
 	ktap_plan(3);
 	bpf_slow_filter(t->b.fd[0]);
 	intake_open(&t->in, t->b.fd[0], false, got_frame, t);
-	crew_start(&t->xdp, BESIDE);
-	while (crew_working(&t->xdp)) {
-		sender_send(&t->qdisc);
-		intake_some(&t->in, 0);
-	}
-	crew_end(&t->xdp);
-	sent = t->qdisc.count[SEND_OK];
+	/* The crew has the first one. */
+	cpu_pin(cpu[cpus_allowed(cpu, CPU_SETSIZE) - 1]);
+	stall_start(&st, t->sc.stall_ms);
+	do {
+		crew_start(&t->xdp, BESIDE);
+		while (crew_working(&t->xdp)) {
+			sender_send_many(&t->qdisc, t->sc.len + 1);
+			intake_some(&t->in, 0);
+		}
+		crew_end(&t->xdp);
+		sent = t->qdisc.count[SEND_OK];
+	} while (sent < OWN_LEAST && !stall_over(&st));
 	stall_start(&st, t->sc.stall_ms);
 	while (own->frames + drops_count() < sent && !stall_over(&st)) {
 		intake_some(&t->in, stall_left_ms(&st));
@@ -314,7 +328,7 @@ static u64 bulk(struct test *t, int prog)
 {
 	struct netdev_stats before, after;
 	char buf[FRAME_MAX];
-	size_t len = xdp_frame(t, buf);
+	size_t len = xdp_frame(t, t->qdisc.frame.seq, buf);
 
 	netdev_stats(t->b.dev, &before);
 	bpf_xdp_run(prog, buf, len, BPF_BULK);
@@ -381,10 +395,14 @@ static void test_runs(struct test *t)
 
 int main(int argc, char **argv)
 {
-	struct test t = { .back = -1 };
+	struct test t = {};
+	const struct scenario_option extra[] = {
+		{ "back", &t.back, "1: XDP frames are written, and sent back" },
+	};
+	int prog = -1;
 	enum part part = (enum part)choice_take(&argc, argv, "part", parts, 0);
 
-	scenario_parse(&t.sc, argc, argv, NULL, 0);
+	scenario_parse(&t.sc, argc, argv, extra, ARRAY_SIZE(extra));
 	scenario_need_one_queue(&t.sc);
 	if (t.sc.dev != DEV_TAP || !t.sc.len ||
 	    (part < PART_RUNS && !qdisc_holds(t.sc.qdisc)))
@@ -398,9 +416,9 @@ int main(int argc, char **argv)
 	bench_sender(&t.b, &t.sc, &t.qdisc, false);
 	t.qdisc.frame.port = FLOWS_PORT + FROM_QDISC;
 	flows_start(&t.out, FLOWS, true, t.b.cookie);
-	if (part == PART_BACK) {
-		t.back = bpf_send_back();
-		bpf_xdp_attach(t.b.dev, t.back);
+	if (t.back) {
+		prog = bpf_send_back();
+		bpf_xdp_attach(t.b.dev, prog);
 	}
 	if (part == PART_WAITS)
 		test_waits(&t);
@@ -408,14 +426,14 @@ int main(int argc, char **argv)
 		test_refused(&t);
 	else if (part == PART_BESIDE)
 		test_beside(&t);
-	else if (part == PART_RUNS || part == PART_BACK)
+	else if (part == PART_RUNS)
 		test_runs(&t);
 	else if (part == PART_BULK)
 		test_bulk(&t);
 	else
 		test_destroyed(&t);
-	if (part == PART_BACK)
-		close(t.back);
+	if (t.back)
+		close(prog);
 	sender_close(&t.qdisc);
 	crew_close(&t.xdp);
 	bench_close(&t.b);

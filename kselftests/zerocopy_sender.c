@@ -104,8 +104,7 @@ int main(int argc, char **argv)
 	drops_start("FULL_RING");
 	run_open(&x, "zero0");
 	/* Without this the network does not take pages, but copies at once. */
-	if (ioctl(x.b.fd[0], TUNSETOFFLOAD, TUN_F_CSUM))
-		ktap_bail("TUNSETOFFLOAD: %s", strerror(errno));
+	tuntap_offload(x.b.fd[0], TUN_F_CSUM);
 	feeder_open(&f, &x.b, &x.sc, VIA_UDP);
 	/* A frame with pages takes more of it than a feeder has. */
 	if (setsockopt(f.fd, SOL_SOCKET, SO_ZEROCOPY, &one, sizeof(one)) ||

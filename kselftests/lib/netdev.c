@@ -267,6 +267,7 @@ static void stats_answer(const struct nlmsghdr *nlh, void *arg)
 	memcpy(&all, RTA_DATA(rta), min(sizeof(all), RTA_PAYLOAD(rta)));
 	st->rx_packets = all.rx_packets;
 	st->tx_packets = all.tx_packets;
+	st->tx_bytes = all.tx_bytes;
 	st->rx_dropped = all.rx_dropped;
 	st->tx_dropped = all.tx_dropped;
 	st->errors = all.rx_errors + all.tx_errors + all.collisions +

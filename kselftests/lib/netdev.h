@@ -17,6 +17,7 @@
 struct netdev_stats {
 	u64 rx_packets;
 	u64 tx_packets;
+	u64 tx_bytes;
 	u64 rx_dropped;
 	u64 tx_dropped;
 	u64 errors;		/* of all kinds, drops are none */
@@ -67,7 +68,11 @@ void tuntap_opt_in(bool on);
 unsigned int tuntap_flags(int fd);
 /* The same, but a refusal is the caller's business: -errno. */
 int tuntap_try_open(const char *name, unsigned int flags);
+/* A file whose device is gone gets another one. */
+void tuntap_again(int fd, const char *name, unsigned int flags);
 void tuntap_persist(int fd, bool on);
+/* @flags: TUN_F_*, what its owner takes of the frames as they are. */
+void tuntap_offload(int fd, unsigned int flags);
 /*
  * Sockets of before, whose packets RCU may still have to free, are gone then:
  * a device that goes waits for that (rcu_barrier() in netdev_run_todo()).

@@ -60,20 +60,33 @@ unsigned int tuntap_flags(int fd)
 	return (u16)ifr.ifr_flags;
 }
 
-int tuntap_try_open(const char *name, unsigned int flags)
+static int set_device(int fd, const char *name, unsigned int flags)
 {
 	struct ifreq ifr = {};
-	int err, fd = node();
 
 	snprintf(ifr.ifr_name, IFNAMSIZ, "%s", name);
 	if (!opt_out)
 		flags |= features(fd) & IFF_BACKPRESSURE;
 	ifr.ifr_flags = (short)(flags | IFF_NO_PI);
-	if (!ioctl(fd, TUNSETIFF, &ifr))
+	return ioctl(fd, TUNSETIFF, &ifr) ? -errno : 0;
+}
+
+int tuntap_try_open(const char *name, unsigned int flags)
+{
+	int fd = node(), err = set_device(fd, name, flags);
+
+	if (!err)
 		return fd;
-	err = -errno;
 	close(fd);
 	return err;
+}
+
+void tuntap_again(int fd, const char *name, unsigned int flags)
+{
+	int err = set_device(fd, name, flags);
+
+	if (err)
+		ktap_bail("TUNSETIFF %s once more: %s", name, strerror(-err));
 }
 
 int tuntap_open(const char *name, unsigned int flags)
@@ -100,6 +113,12 @@ void tuntap_persist(int fd, bool on)
 {
 	if (ioctl(fd, TUNSETPERSIST, (unsigned long)on))
 		ktap_bail("TUNSETPERSIST: %s", strerror(errno));
+}
+
+void tuntap_offload(int fd, unsigned int flags)
+{
+	if (ioctl(fd, TUNSETOFFLOAD, (unsigned long)flags))
+		ktap_bail("TUNSETOFFLOAD: %s", strerror(errno));
 }
 
 int tuntap_try_queue(int fd, bool attach)

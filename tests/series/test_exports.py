@@ -38,6 +38,8 @@ def test_exports(kernel_tree: Source, kernel_series: Series, prefix: int) -> Non
         content = changed.get(name)
         return (content.data if content else (kernel_tree.root / name).read_bytes()).decode()
 
+    asked = _OF_DRIVERS.search(text(USER))
+    assert not asked, f"{USER} asks for {asked and asked[0]}: the headers know"
     called = set(re.findall(r"\b((?:tun|tap)_\w+)\(", text(USER)))
     used = set(re.findall(r"\b(?:tun|tap)_\w+", text(USER)))
     offered = 0
@@ -54,10 +56,6 @@ def test_exports(kernel_tree: Source, kernel_series: Series, prefix: int) -> Non
                 assert re.search(export, text(driver), re.M), (
                     f"{driver} does not export {name}(): with CONFIG_VHOST_NET=m it is missing"
                 )
-            bare = [
-                line for line in _conditions(text(USER), rf"\b{name}\(") if _OF_DRIVERS.search(line)
-            ]
-            assert not bare, f"{USER} uses {name}() only with {', '.join(bare)}: the header knows"
             assert _is_inline(name, without), (
                 f"{header} has no static inline {name}() for a kernel without {driver}"
             )
@@ -86,6 +84,10 @@ def _halves(header: str) -> tuple[str, str]:
     assert re.search(r"IS_ENABLED\(|defined\(CONFIG_\w+_MODULE\)", found[1]), (
         f"{found[1]}: not so where the driver is a module"
     )
+    driver = re.search(_OF_DRIVERS, found[1])
+    assert driver
+    others = set(re.findall(r"CONFIG_\w+", found[1])) - {driver[0], f"{driver[0]}_MODULE"}
+    assert not others, f"{found[1]}: the driver needs no {', '.join(others)}"
     return found[2], found[3]
 
 

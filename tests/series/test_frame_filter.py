@@ -18,7 +18,7 @@ from kseries.run import Run
     ("dev", "which"),
     [
         *[("tap", "mac"), ("tap", "socket"), ("tap", "shorten"), ("tap", "ebpf"), ("tap", "whole")],
-        *[("tap", "both"), ("tun", "ebpf"), ("tun", "whole")],
+        *[("tap", "both"), ("tap", "mac_socket"), ("tun", "ebpf"), ("tun", "whole")],
     ],
 )
 def test_frame_filter(kernel_run: Run, dev: str, which: str, reader: str, qdisc: str) -> None:

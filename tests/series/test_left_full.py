@@ -19,11 +19,21 @@ FIXES = pytest.mark.kernel_case("fixes", reason="what finds the ring full is dro
     reader=few(READERS, "read", "vhost"),
     qdisc=("fq_codel", "pfifo_fast"),
     length=(1, 16, 63),
-    how=("link", "link_dark", "carrier", "shrink", "given_back", "given_dark", "attach", "open"),
+    how=(
+        *("link", "link_dark", "carrier", "shrink", "given_back", "given_dark", "attach", "open"),
+        "offload",
+    ),
 )
 def test_left_full(
     kernel_run: Run, dev: str, reader: str, qdisc: str, length: int, how: str
 ) -> None:
+    kernel_run.check()
+
+
+@FIXES
+@pytest.mark.kernel_program("left_full --dev tap --reader {reader} --len 16 --how xdp")
+@pytest.mark.parametrize("reader", ["read", "vhost"])
+def test_left_full_under_xdp(kernel_run: Run, reader: str) -> None:
     kernel_run.check()
 
 

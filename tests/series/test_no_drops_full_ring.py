@@ -23,10 +23,9 @@ def test_no_drops(kernel_run: Run, dev: str, reader: str, qdisc: str, length: in
 
 
 @pytest.mark.kernel_case("fixes", reason="the driver drops what the ring cannot hold")
-@pytest.mark.kernel_program("no_drops --one-queue 1 --dev {dev} --qdisc {qdisc} --len 64")
-@pytest.mark.parametrize("qdisc", ["fq_codel", "pfifo_fast"])
-@pytest.mark.parametrize("dev", DEVICES)
-def test_opened_as_qemu_does(kernel_run: Run, dev: str, qdisc: str) -> None:
+@pytest.mark.kernel_program("no_drops --{how} 1 --dev {dev} --qdisc {qdisc} --len 64")
+@pytest.mark.scenarios(how=("one-queue", "persist"), dev=DEVICES, qdisc=("fq_codel", "pfifo_fast"))
+def test_opened_as_qemu_does(kernel_run: Run, how: str, dev: str, qdisc: str) -> None:
     kernel_run.check()
 
 

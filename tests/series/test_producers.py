@@ -111,30 +111,34 @@ def test_xdp(kernel_run: Run, reader: str, qdisc: str, length: int, senders: int
 
 @pytest.mark.kernel_case("fixes", reason="the driver drops what XDP frames have left no room for")
 @pytest.mark.kernel_program(
-    "xdp_ring --part {part} --reader {reader} --qdisc {qdisc} --len {length}"
+    "xdp_ring --part {part} --reader {reader} --qdisc {qdisc} --len {length} --back {back}"
 )
 @pytest.mark.scenarios(
-    part=("waits", "refused"), reader=("read", "vhost"), qdisc=HOLDING, length=(8, 64)
+    part=("waits", "refused"),
+    reader=("read", "vhost"),
+    qdisc=HOLDING,
+    length=(8, 64),
+    back=(0, 1),
 )
-def test_ring_full_of_xdp(kernel_run: Run, part: str, reader: str, qdisc: str, length: int) -> None:
+def test_ring_full_of_xdp(
+    kernel_run: Run, part: str, reader: str, qdisc: str, length: int, back: int
+) -> None:
     kernel_run.check()
 
 
 @pytest.mark.kernel_case("keeps", reason="XDP frames never stop the queue")
 @pytest.mark.kernel_program(
-    "xdp_ring --part {part} --reader {reader} --qdisc {qdisc} --len {length}"
+    "xdp_ring --part runs --reader {reader} --qdisc {qdisc} --len {length} --back {back}"
 )
-@pytest.mark.scenarios(
-    part=("runs", "back"), reader=("read", "vhost"), qdisc=QDISCS, length=LENGTHS
-)
+@pytest.mark.scenarios(back=(0, 1), reader=("read", "vhost"), qdisc=QDISCS, length=LENGTHS)
 def test_xdp_stops_nothing(
-    kernel_run: Run, part: str, reader: str, qdisc: str, length: int
+    kernel_run: Run, back: int, reader: str, qdisc: str, length: int
 ) -> None:
     kernel_run.check()
 
 
 @pytest.mark.kernel_case("fixes", reason="the driver drops what XDP frames have left no room for")
-@pytest.mark.kernel_program("xdp_ring --part beside --qdisc fq_codel --len {length}")
+@pytest.mark.kernel_program("xdp_ring --part beside --qdisc fq_codel --len {length}", alone=True)
 @pytest.mark.parametrize("length", [1, 2])  # stock loses for certain
 def test_xdp_beside(kernel_run: Run, length: int) -> None:
     kernel_run.check()

@@ -16,7 +16,8 @@ ACTIONS = (
 )
 BUSY_ACTIONS = (
     *("grow", "shrink", "zero", "link", "carrier", "qdisc_replace", "move"),
-    *("detach_full", "detach_read", "detach_dark", "reopen_full", "reopen_dark", "delete"),
+    *("detach_full", "detach_read", "detach_dark", "reopen_full", "reopen_kept", "reopen_dark"),
+    "delete",
 )
 
 

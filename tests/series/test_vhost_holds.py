@@ -35,9 +35,9 @@ def test_vhost_delivers_for_nobody(
     kernel_run.check()
 
 
-@pytest.mark.kernel_case("keeps", reason="a macvtap's file outlives its device and its queue")
+@pytest.mark.kernel_case("keeps", reason="a macvtap's file outlives its device, queue and link")
 @pytest.mark.kernel_program("vhost_holds --part {part} --dev {dev} --len {length}")
-@pytest.mark.scenarios(part=("gone", "disabled"), dev=("macvtap", "ipvtap"), length=(4, 64))
+@pytest.mark.scenarios(part=("gone", "disabled", "down"), dev=("macvtap", "ipvtap"), length=(4, 64))
 def test_macvtap_outlives(kernel_run: Run, part: str, dev: str, length: int) -> None:
     kernel_run.check()
 

@@ -35,7 +35,9 @@ def test_napi(kernel_run: Run, dev: str, reader: str) -> None:
 
 
 @pytest.mark.kernel_case("fixes", reason="nothing waits for the room that the read makes")
-@pytest.mark.kernel_program("failed_read --dev {dev} --qdisc {qdisc} --len {length}")
-@pytest.mark.scenarios(dev=DEVICES, qdisc=("fq_codel", "pfifo_fast", "mq"), length=(1, 2, 32, 500))
-def test_failed_read(kernel_run: Run, dev: str, qdisc: str, length: int) -> None:
+@pytest.mark.kernel_program("failed_read --dev {dev} --qdisc {qdisc} --len {length} --cut {cut}")
+@pytest.mark.scenarios(
+    dev=DEVICES, qdisc=("fq_codel", "pfifo_fast", "mq"), length=(1, 2, 32, 500), cut=(0, 1)
+)
+def test_failed_read(kernel_run: Run, dev: str, qdisc: str, length: int, cut: int) -> None:
     kernel_run.check()
