@@ -23,3 +23,13 @@ from kseries.run import Run
 )
 def test_frame_filter(kernel_run: Run, dev: str, which: str, reader: str, qdisc: str) -> None:
     kernel_run.check()
+
+
+@pytest.mark.kernel_case(
+    "same", figures=("filtered", "accepted"), reason="a filter comes before a ring without slots"
+)
+@pytest.mark.kernel_program("frame_filter --dev {dev} --qdisc {qdisc} --len 0 --filter {which}")
+@pytest.mark.parametrize("qdisc", ["fq_codel", "noqueue"])
+@pytest.mark.parametrize(("dev", "which"), [("tap", "mac"), ("tap", "socket"), ("tun", "ebpf")])
+def test_filter_before_no_slot(kernel_run: Run, dev: str, which: str, qdisc: str) -> None:
+    kernel_run.check()
