@@ -25,7 +25,6 @@
 #include "drops.h"
 #include "intake.h"
 #include "ktap.h"
-#include "load.h"
 #include "netdev.h"
 #include "qdisc.h"
 #include "ring.h"
@@ -231,15 +230,12 @@ static void test_refused(struct test *t)
 static void test_beside(struct test *t)
 {
 	const struct tally *own = &t->out.tally[FROM_QDISC];
-	int cpu[CPU_SETSIZE];
 	struct stall st;
 	u64 sent;
 
 	ktap_plan(3);
 	bpf_slow_filter(t->b.fd[0]);
 	intake_open(&t->in, t->b.fd[0], false, got_frame, t);
-	/* The crew has the first one. */
-	cpu_pin(cpu[cpus_allowed(cpu, CPU_SETSIZE) - 1]);
 	stall_start(&st, t->sc.stall_ms);
 	do {
 		crew_start(&t->xdp, BESIDE);

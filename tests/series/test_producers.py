@@ -138,7 +138,7 @@ def test_xdp_stops_nothing(
 
 
 @pytest.mark.kernel_case("fixes", reason="the driver drops what XDP frames have left no room for")
-@pytest.mark.kernel_program("xdp_ring --part beside --qdisc fq_codel --len {length}", alone=True)
+@pytest.mark.kernel_program("xdp_ring --part beside --qdisc fq_codel --len {length}")
 @pytest.mark.parametrize("length", [1, 2])  # stock loses for certain
 def test_xdp_beside(kernel_run: Run, length: int) -> None:
     kernel_run.check()
