@@ -44,13 +44,11 @@ def kind(point: Point) -> pytest.MarkDecorator:
 
 @pytest.mark.kernel_case("keeps", reason="without a qdisc nobody loses what there is room for")
 @pytest.mark.kernel_program(
-    "exactly_once --dev {dev} --reader {reader} --qdisc noqueue --len 1000 --frames 1000"
+    "exactly_once --dev {dev} --qdisc noqueue --len 1000 --frames 1000"
     " --senders {senders} --way {way}"
 )
-@pytest.mark.scenarios(
-    dev=DEVICES, reader=("read", "vhost"), senders=(2, 4), way=("through", "past")
-)
-def test_room_for_all(kernel_run: Run, dev: str, reader: str, senders: int, way: str) -> None:
+@pytest.mark.scenarios(dev=DEVICES, senders=(2, 4), way=("through", "past"))
+def test_room_for_all(kernel_run: Run, dev: str, senders: int, way: str) -> None:
     kernel_run.check()
 
 
