@@ -34,12 +34,7 @@ static unsigned int short_reads(int fd, unsigned int n, bool cut)
 	return good;
 }
 
-static void take_cut(void *arg, const void *buf, size_t len)
-{
-	tally_frame(arg, buf, len);
-}
-
-static void take_frame(void *arg, const void *buf, size_t len)
+static void take_headed(void *arg, const void *buf, size_t len)
 {
 	const size_t head = sizeof(struct virtio_net_hdr);
 
@@ -60,7 +55,7 @@ static void test(struct run *x, bool cut)
 	struct intake in;
 	u64 left;
 
-	intake_open(&in, x->b.fd[0], false, cut ? take_cut : take_frame, &x->out);
+	intake_open(&in, x->b.fd[0], false, cut ? tally_take : take_headed, &x->out);
 	run_send(x, x->sc.len + extra);
 	held = (unsigned int)run_backlog(x);
 	ktap_ok(held == extra, "%u of %u wait", held, extra);

@@ -105,16 +105,33 @@ static void filter_both(int fd, bool on)
 
 static void set(enum filter filter, int fd, bool on)
 {
-	if (filter == FILTER_MAC || filter == FILTER_MAC_SOCKET)
+	switch (filter) {
+	case FILTER_MAC_SOCKET:
 		filter_mac(fd, on);
-	if (filter == FILTER_MAC)
-		return;
-	else if (filter == FILTER_BOTH)
-		filter_both(fd, on);
-	else if (by_program(filter))
-		filter_ebpf(fd, on, filter == FILTER_WHOLE);
-	else
+		filter_socket(fd, on, false);
+		break;
+	case FILTER_MAC:
+		filter_mac(fd, on);
+		break;
+	case FILTER_SOCKET:
+	case FILTER_SHORTEN:
 		filter_socket(fd, on, filter == FILTER_SHORTEN);
+		break;
+	case FILTER_EBPF:
+	case FILTER_WHOLE:
+		filter_ebpf(fd, on, filter == FILTER_WHOLE);
+		break;
+	case FILTER_BOTH:
+		filter_both(fd, on);
+		break;
+	}
+}
+
+/* Nothing of any frame is wanted. */
+static bool drops_all(enum filter filter)
+{
+	return filter == FILTER_MAC || filter == FILTER_SOCKET ||
+	       filter == FILTER_EBPF || filter == FILTER_MAC_SOCKET;
 }
 
 /* As many as there are slots: the ring would be full of them. */
@@ -194,18 +211,16 @@ int main(int argc, char **argv)
 	enum filter filter = (enum filter)choice_take(&argc, argv, "filter",
 						      filters, FILTER_EBPF);
 	struct run x;
-	bool drops_all, last_slot;
+	bool last_slot;
 
 	scenario_parse(&x.sc, argc, argv, NULL, 0);
 	if (!scenario_owns_queue(&x.sc))
 		ktap_bail("tun and tap only");
 	if (!by_program(filter) && x.sc.dev != DEV_TAP)
 		ktap_bail("tap only: tun knows no filter but eBPF");
-	drops_all = filter == FILTER_MAC || filter == FILTER_SOCKET ||
-		    filter == FILTER_EBPF || filter == FILTER_MAC_SOCKET;
-	if (!drops_all && !x.sc.len)
+	if (!drops_all(filter) && !x.sc.len)
 		ktap_bail("a ring that holds frames");
-	last_slot = drops_all && x.sc.len;
+	last_slot = drops_all(filter) && x.sc.len;
 	ktap_plan(last_slot ? 6 : 4);
 	netns_enter();
 	drops_start(reasons[filter]);

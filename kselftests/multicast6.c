@@ -67,7 +67,7 @@ static bool is_late(const struct test *t)
 
 static int device(struct test *t, u8 host)
 {
-	unsigned int flags = t->sc.dev == DEV_TUN ? IFF_TUN : IFF_TAP;
+	unsigned int flags = scenario_tuntap(&t->sc);
 	const u8 addr[16] = { 0xfd, [1] = 0x6b, [15] = host };
 	int fd;
 

@@ -14,7 +14,6 @@
 #include <sys/time.h>
 #include <unistd.h>
 #include <linux/if.h>
-#include <linux/if_tun.h>
 
 #include "drops.h"
 #include "ktap.h"
@@ -62,11 +61,8 @@ static void check_reopened(const struct scenario *sc, const struct bench *b,
 	u64 down = s->count[SEND_NETDOWN];
 	unsigned int held;
 
-	tuntap_persist(*fd, true);
-	close(*fd);
-	netdev_txqueuelen(b->dev, len);
-	*fd = tuntap_open(b->dev, sc->dev == DEV_TUN ? IFF_TUN : IFF_TAP);
-	tuntap_persist(*fd, false);
+	if (tuntap_reopen(fd, b->dev, scenario_tuntap(sc), len))
+		ktap_bail("txqueuelen of %s", b->dev);
 	probe_must_run(b->dev, true, sc->stall_ms);
 	held = fill(s, len);
 	ktap_ok(held == len && s->count[SEND_NETDOWN] == down,
@@ -98,7 +94,7 @@ static void check_again(const struct scenario *sc, const struct bench *b, int fd
 	int err;
 
 	netdev_delete(b->dev);
-	tuntap_again(fd, b->dev, sc->dev == DEV_TUN ? IFF_TUN : IFF_TAP);
+	tuntap_again(fd, b->dev, scenario_tuntap(sc));
 	qdisc_replace(b->dev, "noqueue");
 	netdev_up(b->dev, true);
 	err = read_empty(fd);
@@ -124,7 +120,7 @@ static void check_default(const struct scenario *sc, const char *dev)
 	struct sender s;
 	int fd;
 
-	fd = tuntap_open(dev, tun ? IFF_TUN : IFF_TAP);
+	fd = tuntap_open(dev, scenario_tuntap(sc));
 	qdisc_replace(dev, "noqueue");
 	netdev_up(dev, true);
 	len = txqueuelen_of(dev);

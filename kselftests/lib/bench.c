@@ -28,9 +28,8 @@ static void set_length(struct bench *b, const struct scenario *sc)
 
 static void open_tuntap(struct bench *b, const struct scenario *sc)
 {
-	unsigned int flags = sc->dev == DEV_TUN ? IFF_TUN : IFF_TAP;
+	unsigned int flags = scenario_tuntap(sc) | sc->tun_flags;
 
-	flags |= sc->tun_flags;
 	/* mq wants a device that could have more than one. */
 	if (sc->queues > 1 || sc->multi_queue || !strcmp(sc->qdisc, "mq"))
 		flags |= IFF_MULTI_QUEUE;

@@ -153,17 +153,10 @@ void change_resize(struct change *ch, unsigned int len)
 /* Nobody has it open for a moment; @len: the length it gets then, or has. */
 static void reopen(struct change *ch, unsigned int flags, unsigned int len)
 {
-	int *fd = &ch->bench.fd[0];
-
-	tuntap_persist(*fd, true);
-	close(*fd);
-	if (len != ch->len)
-		ch->refused = netdev_try_txqueuelen(ch->bench.dev, len);
+	ch->refused = tuntap_reopen(&ch->bench.fd[0], ch->bench.dev,
+				    flags | scenario_tuntap(&ch->sc), len);
 	if (!ch->refused)
 		ch->len = len;
-	flags |= ch->sc.dev == DEV_TUN ? IFF_TUN : IFF_TAP;
-	*fd = tuntap_open(ch->bench.dev, flags);
-	tuntap_persist(*fd, false);
 	ch->kept = 0;
 }
 

@@ -247,6 +247,11 @@ void tally_frame(struct tally *t, const void *buf, size_t len)
 	t->next = f.seq + 1;
 }
 
+void tally_take(void *tally, const void *buf, size_t len)
+{
+	tally_frame(tally, buf, len);
+}
+
 bool tally_exact(const struct tally *t, u64 n)
 {
 	return t->frames == n && t->next == n && !t->missing &&

@@ -84,6 +84,8 @@ struct tally {
 
 void tally_start(struct tally *t, bool ether, u32 cookie);
 void tally_frame(struct tally *t, const void *buf, size_t len);
+/* The same for who hands frames to a function: see vhost_frame_fn. */
+void tally_take(void *tally, const void *buf, size_t len);
 /* Each of the first @n numbers once, in order, and nothing else. */
 bool tally_exact(const struct tally *t, u64 n);
 

@@ -71,6 +71,12 @@ int tuntap_try_open(const char *name, unsigned int flags);
 /* A file whose device is gone gets another one. */
 void tuntap_again(int fd, const char *name, unsigned int flags);
 void tuntap_persist(int fd, bool on);
+/*
+ * Nobody has the device open for a moment, in which its length is set; 0, or the
+ * -errno of that. @fd: its only file, which becomes another one.
+ */
+int tuntap_reopen(int *fd, const char *name, unsigned int flags,
+		  unsigned int len);
 /* @flags: TUN_F_*, what its owner takes of the frames as they are. */
 void tuntap_offload(int fd, unsigned int flags);
 /*

@@ -233,11 +233,6 @@ static unsigned int take_read(struct reader *r, unsigned int n)
 	return got;
 }
 
-static void vhost_frame(void *arg, const void *buf, size_t len)
-{
-	tally_frame(arg, buf, len);
-}
-
 static unsigned int take_vhost(struct reader *r, unsigned int n)
 {
 	unsigned int got = 0, missing;
@@ -250,7 +245,7 @@ static unsigned int take_vhost(struct reader *r, unsigned int n)
 			vhost_offer(r->vhost,
 				    missing - vhost_pending(r->vhost));
 		vhost_wait(r->vhost, stall_left_ms(&st));
-		got += vhost_collect(r->vhost, vhost_frame, r->tally);
+		got += vhost_collect(r->vhost, tally_take, r->tally);
 		stall_note(&st, got);
 	}
 	return got;
@@ -279,7 +274,7 @@ unsigned int reader_rest(struct reader *r)
 	if (r->vhost) {
 		vhost_detach(r->vhost);
 		/* Nothing is filled any more: what was is ours. */
-		got += vhost_collect(r->vhost, vhost_frame, r->tally);
+		got += vhost_collect(r->vhost, tally_take, r->tally);
 	}
 	set_nonblock(r->fd, true);
 	do {

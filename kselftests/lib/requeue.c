@@ -37,7 +37,7 @@ struct requeue {
 
 static void open_queues(struct requeue *rq, unsigned int queues)
 {
-	unsigned int i, flags = rq->sc->dev == DEV_TUN ? IFF_TUN : IFF_TAP;
+	unsigned int i, flags = scenario_tuntap(rq->sc);
 	struct bench *b = &rq->bench;
 
 	b->dev = "requeue0";

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <linux/if_ether.h>
+#include <linux/if_tun.h>
 
 #include "ktap.h"
 #include "qdisc.h"
@@ -172,6 +173,11 @@ const char *scenario_dev_name(enum dev_kind dev)
 bool scenario_ether(const struct scenario *sc)
 {
 	return sc->dev != DEV_TUN;
+}
+
+unsigned int scenario_tuntap(const struct scenario *sc)
+{
+	return sc->dev == DEV_TUN ? IFF_TUN : IFF_TAP;
 }
 
 void scenario_need_one_queue(const struct scenario *sc)

@@ -50,6 +50,8 @@ bool scenario_ether(const struct scenario *sc);
 void scenario_need_one_queue(const struct scenario *sc);
 /* tun and tap: the device whose transmit path ends in the ring. */
 bool scenario_owns_queue(const struct scenario *sc);
+/* Of those, IFF_TUN or IFF_TAP. */
+unsigned int scenario_tuntap(const struct scenario *sc);
 /*
  * What the kernel takes the frames for, in skb->protocol: IPv4, which they are,
  * or with own_protocol one that no other program's frames have.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <arpa/inet.h>
 #include <unistd.h>
-#include <linux/if_tun.h>
 
 #include "netdev.h"
 #include "qdisc.h"
@@ -9,7 +8,7 @@
 
 static void end_open(struct tunnel *tu, const struct scenario *sc, unsigned int i)
 {
-	unsigned int flags = sc->dev == DEV_TUN ? IFF_TUN : IFF_TAP;
+	unsigned int flags = scenario_tuntap(sc);
 
 	netns_join(tu->netns[i]);
 	tu->relay.fd[i] = tuntap_open(TUNNEL_DEV, flags);

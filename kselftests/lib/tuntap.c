@@ -115,6 +115,19 @@ void tuntap_persist(int fd, bool on)
 		ktap_bail("TUNSETPERSIST: %s", strerror(errno));
 }
 
+int tuntap_reopen(int *fd, const char *name, unsigned int flags,
+		  unsigned int len)
+{
+	int err;
+
+	tuntap_persist(*fd, true);
+	close(*fd);
+	err = netdev_try_txqueuelen(name, len);
+	*fd = tuntap_open(name, flags);
+	tuntap_persist(*fd, false);
+	return err;
+}
+
 void tuntap_offload(int fd, unsigned int flags)
 {
 	if (ioctl(fd, TUNSETOFFLOAD, (unsigned long)flags))

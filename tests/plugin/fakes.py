@@ -196,9 +196,7 @@ class Replay:
             self.changes[kernel]["no_qemu"] -= 1
             raise InfraError(f"{kernel} kernel: QEMU or virtme-ng ended while booting\nmore")
         if "warns" in self.changes.get(kernel, {}):
-            scanner = console.Scanner()
-            scanner.feed((DATA / "console/warning.log").read_text())
-            self.at_boot = scanner.splats
+            self.at_boot = _splats("warning")
         self.alive = True
 
     def start_batch(self, plan: Mapping[str, Sequence[Sequence[str]]]) -> None:
@@ -236,15 +234,13 @@ class Replay:
             return Ran(tuple(argv), [], None, [console.Splat("reset", f"{kernel} kernel: reset")])
         if name == "timeout":
             return Ran(tuple(argv), [], Ended("timeout", 0, deadline_ms))
-        log = DATA / "console" / f"{name}.log"
-        if log.is_file():
-            scanner = console.Scanner()
-            scanner.feed(log.read_text())
+        if (DATA / "console" / f"{name}.log").is_file():
+            splats = _splats(name)
             lines, end = recorded("fq_codel.patched")
-            if any(splat.fatal for splat in scanner.splats):
+            if any(splat.fatal for splat in splats):
                 self._end()
-                return Ran(tuple(argv), lines[:4], None, scanner.splats)
-            return Ran(tuple(argv), lines, end, scanner.splats)
+                return Ran(tuple(argv), lines[:4], None, splats)
+            return Ran(tuple(argv), lines, end, splats)
         lines, end = recorded(name if "." in name else f"{name}.{kernel}")
         for figure, value in self.changes.get(kernel, {}).items():
             lines = [re.sub(rf"^(# figure {figure}) \d+", rf"\1 {value}", line) for line in lines]
@@ -259,9 +255,17 @@ class Replay:
         self._end()
 
     def _end(self) -> None:
+        # By itself as well: who counts close() counts what the session asked for.
         if self.started:
             self._told("booted", "close")
         self.alive = self.started = False
+
+
+def _splats(name: str) -> list[console.Splat]:
+    """Return what the scanner finds in a recorded console."""
+    scanner = console.Scanner()
+    scanner.feed((DATA / "console" / f"{name}.log").read_text())
+    return scanner.splats
 
 
 def recorded(name: str) -> tuple[list[str], Ended]:

@@ -84,7 +84,7 @@ def _halves(header: str) -> tuple[str, str]:
     assert re.search(r"IS_ENABLED\(|defined\(CONFIG_\w+_MODULE\)", found[1]), (
         f"{found[1]}: not so where the driver is a module"
     )
-    driver = re.search(_OF_DRIVERS, found[1])
+    driver = _OF_DRIVERS.search(found[1])
     assert driver
     others = set(re.findall(r"CONFIG_\w+", found[1])) - {driver[0], f"{driver[0]}_MODULE"}
     assert not others, f"{found[1]}: the driver needs no {', '.join(others)}"
