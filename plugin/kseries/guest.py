@@ -69,7 +69,7 @@ class Guest:
 
     `cpus` holds in the functional lanes; the exact one keeps its number, and so its figures.
     `verbose`: its console has all that the kernel says while it boots.
-    Guests of the exact lane that run beside each other should differ in `pin`.
+    Guests that run beside each other should differ in `pin`, the host's CPU they begin with.
     """
 
     def __init__(
@@ -118,9 +118,15 @@ class Guest:
             self._private,
             verbose=self._verbose,
         )
-        pin = self._pin if self.lane is Lane.EXACT else None
         self._wire = Wire(
-            command, self._private, self.console_log, self._qemu_log, self.scanner, pin
+            command,
+            self._private,
+            self.console_log,
+            self._qemu_log,
+            self.scanner,
+            self.lane,
+            self._cpus,
+            self._pin,
         )
 
     @property

@@ -15,13 +15,12 @@ from pathlib import Path
 
 import pexpect
 
+from . import place
 from .console import Scanner
+from .lane import Lane
 
 # How long virtme-ng may take to clean up after its QEMU, in wall seconds.
 _VNG_END_S = 5.0
-# What a guest of the exact lane yields (nice(2)): no figure of it depends on when it runs, and
-# another guest's time out may. Still 1/10 of a CPU beside one other thread (sched(7)).
-_BEHIND = 10
 _BATCH_LINE = re.compile(r"@kseries (.*)")
 
 
@@ -29,8 +28,9 @@ class Wire:
     """A virtme-ng, started here, and what comes from it.
 
     `private` is where launch.command() has QEMU's files. The console goes to `console_log` and
-    through `scanner`, QEMU's own words to `qemu_log`. With a `pin` it is a guest of the exact lane:
-    kept to one CPU of the host, with no port, and its console in a file.
+    through `scanner`, QEMU's own words to `qemu_log`. A guest of the exact lane has no port, and
+    its console in a file. `pin` is the first of the host's CPUs that it takes, of `cpus` if they
+    are emulated side by side.
     """
 
     def __init__(
@@ -40,7 +40,9 @@ class Wire:
         console_log: Path,
         qemu_log: Path,
         scanner: Scanner,
-        pin: int | None,
+        lane: Lane,
+        cpus: int,
+        pin: int,
     ) -> None:
         self.events: list[str] = []  # what the agent said, a line each; whoever reads takes them
         self.ended = False  # by itself: virtme-ng is gone, and all is read
@@ -48,7 +50,9 @@ class Wire:
         self._private = private
         self._console_log = console_log
         self._scanner = scanner
-        self._exact = pin is not None
+        self._exact = lane is Lane.EXACT
+        self._pin = pin
+        self._without_place = cpus if lane is Lane.TCG else 0  # emulated CPUs
         self._port: socket.socket | None = None
         self._partial = b""
         self._console_read = 0  # bytes of the exact lane's console
@@ -65,11 +69,14 @@ class Wire:
             encoding="utf-8",
             codec_errors="replace",
             timeout=None,
-            preexec_fn=partial(_on_one_cpu, pin) if pin is not None else None,
+            preexec_fn=partial(place.on_one_cpu, pin) if self._exact else None,
         )
 
     def listen(self, timeout_s: float) -> bool:
         """Read what is there, or comes in time; returns whether anything was."""
+        pid, cpus = self._private / "pid", self._without_place
+        if cpus and place.side_by_side(pid, self._pin, cpus):
+            self._without_place = 0
         if self._port is None and not self._exact:
             self._connect()
             timeout_s = min(timeout_s, 0.02) if self._port is None else timeout_s
@@ -165,19 +172,6 @@ class Wire:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._child.pid, signal.SIGKILL)
         self._child.close(force=True)
-
-
-def _on_one_cpu(pin: int) -> None:
-    """Keep QEMU on one CPU of the host, so that its threads take turns, too, and behind others.
-
-    When all of the guest's CPUs are idle, the thread of the CPUs restarts the timer by which
-    they take turns, unless QEMU's main loop was faster and has ended the idleness
-    (rr_wait_io_event() and icount_start_warp_timer()). With threads side by side on a busy host
-    one of 200 runs differed from the others. Which CPU does not matter.
-    """
-    allowed = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {allowed[pin % len(allowed)]})
-    os.nice(_BEHIND)
 
 
 def _batch_event(line: str) -> str | None:
