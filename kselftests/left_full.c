@@ -27,6 +27,7 @@ enum how {
 	HOW_GIVEN_BACK,	/* by vhost-net */
 	HOW_GIVEN_DARK,	/* the same, while there is no carrier */
 	HOW_ATTACH,	/* a file whose ring was filled while it had no queue */
+	HOW_ATTACH_OTHER, /* the same, and its queue is another one than before */
 	HOW_OPEN,	/* a second file opens the device */
 	HOW_DETACH,	/* the first queue goes, the full one has its number then */
 	HOW_CLOSE,	/* the other one of two files is closed */
@@ -36,7 +37,7 @@ enum how {
 
 static const char * const hows[] = {
 	"link", "link_dark", "carrier", "shrink", "given_back", "given_dark",
-	"attach", "open", "detach", "close", "offload", "xdp", NULL
+	"attach", "attach_other", "open", "detach", "close", "offload", "xdp", NULL
 };
 
 struct test {
@@ -58,7 +59,7 @@ static void test_open(struct test *t)
 	t->two = sc->queues == 2;
 	if (t->how == HOW_SHRINK)
 		sc->len *= 2;
-	if (t->how == HOW_ATTACH) {
+	if (t->how == HOW_ATTACH || t->how == HOW_ATTACH_OTHER) {
 		sc->len++;
 		sc->queues = 2;
 	}
@@ -70,6 +71,8 @@ static void test_open(struct test *t)
 		tuntap_queue(t->x.b.fd[1], false);
 	if (t->two)
 		run_use_queue(&t->x, t->queue);
+	if (t->how == HOW_ATTACH_OTHER)
+		run_use_queue(&t->x, 0);
 	reader_open(&t->vhost, READER_VHOST, t->x.b.fd[0], &t->x.out,
 		    sc->stall_ms);
 }
@@ -120,6 +123,13 @@ static void leave_full(struct test *t)
 		break;
 	case HOW_ATTACH:
 		held_by_vhost(t);
+		run_attach_held(x, &t->vhost, t->len);
+		break;
+	case HOW_ATTACH_OTHER:
+		held_by_vhost(t);
+		/* The other file has its number meanwhile, and keeps that. */
+		bpf_steer_by_port(x->b.fd[0], scenario_ether(&x->sc),
+				  (u16)(x->s.frame.port - 1));
 		run_attach_held(x, &t->vhost, t->len);
 		break;
 	case HOW_OPEN:
@@ -193,7 +203,8 @@ static void check(struct test *t)
 static bool only_of_one(enum how how)
 {
 	return how == HOW_LINK_DARK || how == HOW_GIVEN_BACK ||
-	       how == HOW_GIVEN_DARK || how == HOW_ATTACH || how == HOW_OPEN ||
+	       how == HOW_GIVEN_DARK || how == HOW_ATTACH ||
+	       how == HOW_ATTACH_OTHER || how == HOW_OPEN ||
 	       how == HOW_OFFLOAD || how == HOW_XDP;
 }
 

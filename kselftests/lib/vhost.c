@@ -26,6 +26,8 @@
 /* In front of each frame: vhost's (VHOST_NET_F_VIRTIO_NET_HDR), or the tap's. */
 #define HEAD_SIZE sizeof(struct virtio_net_hdr)
 #define TX_FRAME 64
+/* The longest frame of several buffers. */
+#define MERGED_MAX 256
 /* In a row, 2 ms apart. */
 #define LOOKS_ASLEEP 10
 
@@ -64,6 +66,7 @@ struct vhost {
 	unsigned int lost;
 	unsigned int size;	/* of a buffer */
 	u64 features;
+	u8 whole[MERGED_MAX];	/* a frame of several buffers */
 	u8 buffers[];
 };
 
@@ -199,6 +202,12 @@ struct vhost *vhost_open(void)
 struct vhost *vhost_open_size(unsigned int size)
 {
 	return open_with(1ULL << VHOST_NET_F_VIRTIO_NET_HDR, size + HEAD_SIZE);
+}
+
+struct vhost *vhost_open_merged(unsigned int size)
+{
+	return open_with(1ULL << VHOST_NET_F_VIRTIO_NET_HDR |
+			 1ULL << VIRTIO_NET_F_MRG_RXBUF, size);
 }
 
 struct vhost *vhost_open_vnet(unsigned int size)
@@ -394,21 +403,73 @@ static u16 used_now(const struct vhost *v)
 	return (u16)(__atomic_load_n(&v->used.head, __ATOMIC_ACQUIRE) >> 16);
 }
 
+/* The next buffer that vhost has used; its length is in *@len. */
+static const u8 *take_used(struct vhost *v, size_t *len)
+{
+	const struct vring_used_elem *elem;
+
+	elem = &v->used.ring[v->used_idx++ % VHOST_BUFFERS];
+	if (elem->id >= VHOST_BUFFERS || elem->len > v->size)
+		ktap_bail("vhost used buffer %u with %u bytes", elem->id,
+			  elem->len);
+	v->free[v->n_free++] = (u16)elem->id;
+	*len = elem->len;
+	return buffer_of(v, elem->id);
+}
+
+/* The first buffer of a frame says how many there are. */
+static size_t merge(struct vhost *v, u16 idx)
+{
+	struct virtio_net_hdr_mrg_rxbuf head = {};
+	unsigned int taken = 0;
+	size_t all = 0, len;
+	const u8 *buf;
+
+	do {
+		if (v->used_idx == idx)
+			ktap_bail("%u buffers of a frame's %u", taken,
+				  head.num_buffers);
+		buf = take_used(v, &len);
+		if (all + len > MERGED_MAX)
+			ktap_bail("a frame of more than %u bytes", MERGED_MAX);
+		memcpy(v->whole + all, buf, len);
+		all += len;
+		if (!taken)
+			memcpy(&head, v->whole, sizeof(head));
+	} while (++taken < head.num_buffers);
+	return all;
+}
+
+static bool is_merged(const struct vhost *v)
+{
+	return v->features & 1ULL << VIRTIO_NET_F_MRG_RXBUF;
+}
+
+static size_t head_size(const struct vhost *v)
+{
+	return is_merged(v) ? sizeof(struct virtio_net_hdr_mrg_rxbuf) : HEAD_SIZE;
+}
+
+unsigned int vhost_buffers(const struct vhost *v, size_t bytes)
+{
+	return (unsigned int)((head_size(v) + bytes + v->size - 1) / v->size);
+}
+
 unsigned int vhost_collect(struct vhost *v, vhost_frame_fn fn, void *arg)
 {
-	u16 idx = used_now(v);
-	const struct vring_used_elem *elem;
+	size_t len, head = head_size(v);
+	const u8 *buf = v->whole;
 	unsigned int frames = 0;
+	u16 idx = used_now(v);
 
-	for (; v->used_idx != idx; v->used_idx++, frames++) {
-		elem = &v->used.ring[v->used_idx % VHOST_BUFFERS];
-		if (elem->id >= VHOST_BUFFERS || elem->len < HEAD_SIZE ||
-		    elem->len > v->size)
-			ktap_bail("vhost used buffer %u with %u bytes",
-				  elem->id, elem->len);
-		fn(arg, buffer_of(v, elem->id) + HEAD_SIZE,
-		   elem->len - HEAD_SIZE);
-		v->free[v->n_free++] = (u16)elem->id;
+	for (; v->used_idx != idx; frames++) {
+		if (is_merged(v))
+			len = merge(v, idx);
+		else
+			buf = take_used(v, &len);
+		if (len < head)
+			ktap_bail("vhost used %zu bytes for a frame", len);
+		fn(arg, buf + head, len - head);
 	}
 	return frames;
 }

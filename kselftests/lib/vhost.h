@@ -14,12 +14,17 @@
 
 struct vhost;
 
-/* Before @buf lies the struct virtio_net_hdr that came with the frame. */
+/* Before @buf lies the struct virtio_net_hdr (_mrg_rxbuf) that came with it. */
 typedef void (*vhost_frame_fn)(void *arg, const void *buf, size_t len);
 
 struct vhost *vhost_open(void);
 /* For frames of up to @size, without that header. */
 struct vhost *vhost_open_size(unsigned int size);
+/*
+ * A frame may take several buffers of @size, of which the first has the header
+ * (VIRTIO_NET_F_MRG_RXBUF): what is offered is buffers, what comes is frames.
+ */
+struct vhost *vhost_open_merged(unsigned int size);
 /* For a device with IFF_VNET_HDR, and frames of up to @size with the header. */
 struct vhost *vhost_open_vnet(unsigned int size);
 /* @tap_fd: the queue to receive from. Attached, vhost takes a first batch. */
@@ -54,6 +59,8 @@ unsigned int vhost_offer(struct vhost *v, unsigned int n);
  */
 void vhost_offer_bad(struct vhost *v);
 void vhost_kick(struct vhost *v);
+/* How many buffers a frame of @bytes takes. */
+unsigned int vhost_buffers(const struct vhost *v, size_t bytes);
 /* Buffers that are out and not yet filled. */
 unsigned int vhost_pending(const struct vhost *v);
 /* Wait for a call from vhost; false after @timeout_ms without one. */

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import console, initramfs, insns, launch, needs
+from . import console, initramfs, insns, launch, needs, place
 from .build import Image
 from .errors import GuestCrashed, InfraError, UsageProblem, read_log, tail
 from .lane import Lane
@@ -29,6 +29,8 @@ BOOT_DEADLINE_S = 120.0
 # mean a guest that hangs: it allows a host that gives the guest a sixtieth of a CPU. A kernel that
 # is slow gets more of them, since in the exact lane they are the time of its boot, too.
 SILENCE_S = 60.0
+# After so many, while its CPUs have places, they get the run of the host.
+_PLACES_S = 3.0
 # How long a dying kernel may take to finish its trace, in wall seconds without a new line.
 _LAST_WORDS_S = 1.0
 # QEMU's own words for what it ends at (its error_report()), and the agent's for a missing port.
@@ -101,6 +103,7 @@ class Guest:
         self._begun: tuple[tuple[str, ...], int] | None = None
         self._told = 0  # so many of the scanner's splats stand in a result
         self._pin = pin
+        self._in_places = False  # each of its CPUs is kept to one of the host's
         self._batch: list[tuple[str, Sequence[str]]] = []
         # What else to do while it waits.
         self.meanwhile: Callable[[], object] = lambda: None
@@ -118,15 +121,9 @@ class Guest:
             self._private,
             verbose=self._verbose,
         )
+        pin = self._pin if self.lane is Lane.EXACT else None
         self._wire = Wire(
-            command,
-            self._private,
-            self.console_log,
-            self._qemu_log,
-            self.scanner,
-            self.lane,
-            self._cpus,
-            self._pin,
+            command, self._private, self.console_log, self._qemu_log, self.scanner, pin
         )
 
     @property
@@ -148,6 +145,9 @@ class Guest:
         self.at_boot = list(self.scanner.splats)
         self._told = len(self.at_boot)
         self.alive = True
+        if self.lane is Lane.TCG and self.needs.patience == 1:
+            pid = self._private / "pid"
+            self._in_places = place.side_by_side(pid, self._pin, self._cpus)
 
     def run(self, argv: Sequence[str], deadline_ms: int) -> Ran:
         """Run a program, at most `deadline_ms` of guest time, more on a kernel that is slow.
@@ -295,6 +295,9 @@ class Guest:
                     return
                 raise self._why_ended(wire, doing)
             now = time.monotonic()
+            if self._in_places and now - max(began, wire.heard) > _PLACES_S:
+                place.anywhere(self._private / "pid")
+                self._in_places = False
             if deadline_s and now > began + deadline_s:
                 raise self._crash("hang", f"no sign of life {deadline_s:.0f} s after {doing} began")
             if not deadline_s and now - max(began, wire.heard) > silence_s:

@@ -17,7 +17,6 @@ import pexpect
 
 from . import place
 from .console import Scanner
-from .lane import Lane
 
 # How long virtme-ng may take to clean up after its QEMU, in wall seconds.
 _VNG_END_S = 5.0
@@ -28,9 +27,8 @@ class Wire:
     """A virtme-ng, started here, and what comes from it.
 
     `private` is where launch.command() has QEMU's files. The console goes to `console_log` and
-    through `scanner`, QEMU's own words to `qemu_log`. A guest of the exact lane has no port, and
-    its console in a file. `pin` is the first of the host's CPUs that it takes, of `cpus` if they
-    are emulated side by side.
+    through `scanner`, QEMU's own words to `qemu_log`. With a `pin` it is a guest of the exact lane:
+    kept to one CPU of the host, with no port, and its console in a file.
     """
 
     def __init__(
@@ -40,9 +38,7 @@ class Wire:
         console_log: Path,
         qemu_log: Path,
         scanner: Scanner,
-        lane: Lane,
-        cpus: int,
-        pin: int,
+        pin: int | None,
     ) -> None:
         self.events: list[str] = []  # what the agent said, a line each; whoever reads takes them
         self.ended = False  # by itself: virtme-ng is gone, and all is read
@@ -50,9 +46,7 @@ class Wire:
         self._private = private
         self._console_log = console_log
         self._scanner = scanner
-        self._exact = lane is Lane.EXACT
-        self._pin = pin
-        self._without_place = cpus if lane is Lane.TCG else 0  # emulated CPUs
+        self._exact = pin is not None
         self._port: socket.socket | None = None
         self._partial = b""
         self._console_read = 0  # bytes of the exact lane's console
@@ -69,14 +63,11 @@ class Wire:
             encoding="utf-8",
             codec_errors="replace",
             timeout=None,
-            preexec_fn=partial(place.on_one_cpu, pin) if self._exact else None,
+            preexec_fn=partial(place.on_one_cpu, pin) if pin is not None else None,
         )
 
     def listen(self, timeout_s: float) -> bool:
         """Read what is there, or comes in time; returns whether anything was."""
-        pid, cpus = self._private / "pid", self._without_place
-        if cpus and place.side_by_side(pid, self._pin, cpus):
-            self._without_place = 0
         if self._port is None and not self._exact:
             self._connect()
             timeout_s = min(timeout_s, 0.02) if self._port is None else timeout_s

@@ -26,6 +26,7 @@ OWN = (
     "stale_index",
     "vhost_backend",
     "vhost_holds",
+    "vhost_merged",
     "vhost_queues",
     "wake_context",
 )

@@ -48,3 +48,15 @@ def test_macvtap_outlives(kernel_run: Run, part: str, dev: str, length: int) -> 
 @pytest.mark.parametrize("length", [4, 64])
 def test_vhost_delivers_tags(kernel_run: Run, dev: str, length: int) -> None:
     kernel_run.check()
+
+
+@KEEPS
+@pytest.mark.kernel_program("vhost_merged --dev {dev} --qdisc {qdisc} --len {length}")
+@pytest.mark.scenarios(
+    crossed=("dev", "length"),
+    dev=(*DEVICES, "macvtap"),
+    qdisc=few(QDISCS, "fq_codel", "noqueue"),
+    length=(4, 64),
+)
+def test_vhost_merges(kernel_run: Run, dev: str, qdisc: str, length: int) -> None:
+    kernel_run.check()
