@@ -69,10 +69,8 @@ static void test_open(struct test *t)
 	run_open(&t->x, "full0");
 	if (t->how == HOW_ATTACH)
 		tuntap_queue(t->x.b.fd[1], false);
-	if (t->two)
+	if (t->two || t->how == HOW_ATTACH_OTHER)
 		run_use_queue(&t->x, t->queue);
-	if (t->how == HOW_ATTACH_OTHER)
-		run_use_queue(&t->x, 0);
 	reader_open(&t->vhost, READER_VHOST, t->x.b.fd[0], &t->x.out,
 		    sc->stall_ms);
 }
@@ -122,14 +120,12 @@ static void leave_full(struct test *t)
 		tuntap_carrier(x->b.fd[0], true);
 		break;
 	case HOW_ATTACH:
-		held_by_vhost(t);
-		run_attach_held(x, &t->vhost, t->len);
-		break;
 	case HOW_ATTACH_OTHER:
 		held_by_vhost(t);
-		/* The other file has its number meanwhile, and keeps that. */
-		bpf_steer_by_port(x->b.fd[0], scenario_ether(&x->sc),
-				  (u16)(x->s.frame.port - 1));
+		/* The other file gets its number meanwhile, and keeps that. */
+		if (t->how == HOW_ATTACH_OTHER)
+			bpf_steer_by_port(x->b.fd[0], scenario_ether(&x->sc),
+					  (u16)(x->s.frame.port - 1));
 		run_attach_held(x, &t->vhost, t->len);
 		break;
 	case HOW_OPEN:

@@ -13,11 +13,6 @@ from .errors import UsageProblem
 from .lane import Lane, qemu_arguments, qemu_version
 from .needs import Needs
 
-# virtme-ng has a virtio-serial for its console, too, and with each port go two queues that QEMU
-# looks at in each turn of its main loop, a thousand and more a second: by default 31 ports of
-# either device. The threads' names are for place.side_by_side().
-_LIGHTER = ["-global", "virtio-serial-device.max_ports=2", "-name", "debug-threads=on"]
-
 
 def command(
     image: Image,
@@ -39,7 +34,6 @@ def command(
     line = " ".join(_kernel_words(lane, wanted, verbose=verbose))
     qemu = [*qemu_arguments(lane), "-no-reboot", "-pidfile", f"{private}/pid"]
     qemu += ["-initrd", str(initramfs)]
-    qemu += [] if lane is Lane.EXACT else _LIGHTER
     qemu += _exact_devices(line, private, image.vmlinux) if lane is Lane.EXACT else _port(private)
     found = [_tool("vng"), "--run", str(image.bzimage), "--force-9p", "--root", str(empty)]
     found += ["--disable-microvm", "--disable-monitor", "--cpus", str(cpus)]
@@ -74,7 +68,11 @@ def _kernel_words(lane: Lane, wanted: Needs, *, verbose: bool) -> list[str]:
 
 
 def _port(private: Path) -> list[str]:
+    # virtme-ng has a virtio-serial for its console, too, and with each port go two queues that QEMU
+    # looks at in each turn of its main loop, a thousand and more a second: by default 31 ports of
+    # either device. The threads' names are for place.side_by_side().
     return [
+        *("-global", "virtio-serial-device.max_ports=2", "-name", "debug-threads=on"),
         *("-device", "virtio-serial-pci"),
         *("-chardev", f"socket,id=kseries,path={private}/port,server=on,wait=off"),
         *("-device", "virtserialport,chardev=kseries,name=kseries"),
