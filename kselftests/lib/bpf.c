@@ -15,6 +15,9 @@
 #include "netdev.h"
 #include "nl.h"
 
+/* How often a program is loaded that the kernel says to load again. */
+#define LOADS 10
+
 #define IPV4_BYTES 20
 /* No program may have more than 4096 instructions everywhere. */
 #define SLOW_INSNS 4000
@@ -68,8 +71,13 @@ static int bpf_load(enum bpf_prog_type type, const struct bpf_insn *insn,
 		.insns = address(insn),
 		.license = address("GPL"),
 	};
-	int fd = bpf_call(BPF_PROG_LOAD, &attr);
+	unsigned int tries = LOADS;
+	int fd;
 
+	/* The verifier gives up for a signal, or work that io_uring has queued. */
+	do {
+		fd = bpf_call(BPF_PROG_LOAD, &attr);
+	} while (fd < 0 && errno == EAGAIN && --tries);
 	if (fd >= 0)
 		return fd;
 	/* Once more, to be told why. */
