@@ -94,7 +94,8 @@ class Builder:
             if image := self._there(kernel, series):
                 return image
             self._tree.apply(series or Series((), "stock"))
-            return self._build(kernel, series, self._folder(series))
+            with cache.disk_errors(f"building {kernel}"), self._cut_off():
+                return self._build(kernel, series, self._folder(series))
 
     def try_files(self, series: Series, sources: Sequence[str]) -> str:
         """Compile C files of the tree with `series` on it.
@@ -109,15 +110,15 @@ class Builder:
             if kept.is_file():
                 return kept.read_text()
             self._tree.apply(series)
-            self._obj.mkdir(exist_ok=True)
-            new = any("Kconfig" in name for patch in series.patches for name in patch.files)
-            if new or not (self._obj / ".config").exists():
-                self._configure(series.source, series)
-            there = [name for name in sources if (self._tree.src / name).exists()]
-            wanted = [str(Path(name).with_suffix(".o")) for name in there]
-            if (self._obj / "vmlinux.a").exists():
-                wanted = [name for name in wanted if (self._obj / name).exists()]
-            said = self._try(wanted, what) if wanted else ""
+            with self._cut_off():
+                new = any("Kconfig" in name for patch in series.patches for name in patch.files)
+                if new or not (self._obj / ".config").exists():
+                    self._configure(series.source, series)
+                there = [name for name in sources if (self._tree.src / name).exists()]
+                wanted = [str(Path(name).with_suffix(".o")) for name in there]
+                if (self._obj / "vmlinux.a").exists():
+                    wanted = [name for name in wanted if (self._obj / name).exists()]
+                said = self._try(wanted, what) if wanted else ""
             cache.replace(kept, said.encode())
             return said
 
@@ -147,16 +148,14 @@ class Builder:
 
     def _build(self, kernel: str, series: Series | None, folder: Path) -> Image:
         began = time.monotonic()
-        with cache.disk_errors(f"building {kernel}"):
-            self._obj.mkdir(exist_ok=True)
-            self._configure(kernel, series)
-            failed = self._make(["bzImage"], f"building {kernel}", self._objects(kernel))
-            if failed:
-                self._explain(kernel, series)
-            release = (self._obj / "include/config/kernel.release").read_text().strip()
-            took = time.monotonic() - began
-            image = Image(folder, kernel, folder.name, release, compiler(), took)
-            self._keep(image)
+        self._configure(kernel, series)
+        failed = self._make(["bzImage"], f"building {kernel}", self._objects(kernel))
+        if failed:
+            self._explain(kernel, series)
+        release = (self._obj / "include/config/kernel.release").read_text().strip()
+        took = time.monotonic() - began
+        image = Image(folder, kernel, folder.name, release, compiler(), took)
+        self._keep(image)
         self._progress.step(f"built {kernel} ({release}) in {took:.0f} s", done=True)
         return image
 
@@ -175,6 +174,28 @@ class Builder:
             fresh.replace(folder)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
+
+    @contextmanager
+    def _cut_off(self) -> Iterator[None]:
+        """Hold a mark beside the objects; where a killed run left one, what it wrote goes first.
+
+        An object that is half written is newer than its source, and a .config may lack our lines:
+        make would take both for good.
+        """
+        self._obj.mkdir(exist_ok=True)
+        mark = self._obj / ".building"
+        if mark.exists():
+            self._progress.step(f"the last build was cut off: clearing what it left in {self._obj}")
+            since = mark.stat().st_mtime_ns
+            for folder, _, names in os.walk(self._obj):  # not through the link to the source
+                for path in (Path(folder, name) for name in names):
+                    if path != mark and path.lstat().st_mtime_ns >= since:
+                        path.unlink()
+        mark.touch()
+        try:
+            yield
+        finally:
+            mark.unlink(missing_ok=True)
 
     def _configure(self, kernel: str, series: Series | None) -> None:
         """Make .config of the fragments; name the options that fell out, and stop.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -178,6 +179,7 @@ for word; do
     esac
 done
 shift $(($# - 1))
+[ -e "$obj/.building" ] || exit 1
 echo "$1" >> "$obj/targets"
 case $1 in
 tinyconfig) echo "# CONFIG_TUN is not set" > "$obj/.config";;
@@ -267,6 +269,45 @@ def test_an_image_that_is_damaged_is_built_again(
         (stock.folder / name).write_text(text)
     assert _built(root, "stock", None).bzimage.is_file()
     assert _targets(own_cache).count("bzImage") == 2
+
+
+@pytest.mark.usefixtures("made")
+def test_what_a_killed_build_wrote_is_made_again(root: Path, own_cache: Path) -> None:
+    """Killed after tinyconfig, in the middle of an object, the second time it was built."""
+    fragment = _fragment(root.parent / "a.config", "CONFIG_TUN=y\n")
+    stock = _built(root, "stock", None, fragment)
+    (stock.folder / "image.json").unlink()
+    (obj,) = own_cache.glob("work/*/obj-*")
+    assert not (obj / ".building").exists()
+    (obj / "source").symlink_to(obj.parent / "src")
+    (obj / "whole.o").touch()
+    os.utime(obj / "whole.o", ns=(1, 1))
+    (obj / ".building").touch()
+    (obj / "drivers").mkdir()
+    (obj / "drivers/half.o").write_text("half an ob")
+    (obj / ".config").write_text("# CONFIG_TUN is not set\n")
+    again = _built(root, "stock", None, fragment)
+    assert "CONFIG_TUN=y" in again.config.read_text()
+    assert (obj / "whole.o").exists()
+    assert not (obj / "drivers/half.o").exists()
+    assert not (obj / ".building").exists()
+    assert (obj / "source/Makefile").exists()
+
+
+@pytest.mark.usefixtures("made")
+@pytest.mark.parametrize("how", ["image", "try_files"])
+def test_a_build_that_fails_keeps_what_it_made(
+    root: Path, series: Series, how: str, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BREAKS", "return -11")
+    builder = _builder(root)
+    if how == "image":
+        with pytest.raises(DoesNotCompile):
+            builder.image("patched", series)
+    else:
+        assert builder.try_files(series, ["drivers/net/ring.c"])
+    (obj,) = own_cache.glob("work/*/obj-*")
+    assert not (obj / ".building").exists()
 
 
 @pytest.mark.usefixtures("made")
