@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -46,9 +47,11 @@ class Controller:
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Check what can be checked before anything long begins."""
-        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is not None:
-            self._session.progress = OnTerminal(reporter)
+        plugins = session.config.pluginmanager
+        if reporter := plugins.get_plugin("terminalreporter"):
+            capture = plugins.get_plugin("capturemanager")
+            aloud = capture.global_and_fixture_disabled if capture else nullcontext
+            self._session.progress = OnTerminal(reporter, aloud)
         if session.config.option.collectonly:
             return
         if self._done(self._session.check):

@@ -11,7 +11,7 @@ import pytest
 from . import marks
 from .build import Image
 from .collection import asked_of, case_of, commands_of, kernel_of, scenario_of
-from .errors import KseriesError, UsageProblem
+from .errors import KseriesError, StoodStill, UsageProblem
 from .guest import Guest
 from .run import Run, measure_program, run_program, wall_program
 from .series import Series
@@ -72,11 +72,18 @@ def kernel_run(
         plan = partial(scenario_of, node, kernel_session)
         run = wall_program(kernel_session, kernel, case_of(node.nodeid), plan, worked)
     else:
-        guest = request.getfixturevalue("kernel_guest")
+        first = request.getfixturevalue("kernel_guest")
         argv, deadline_ms = asked_of(node)
-        guest.begin(argv, deadline_ms)
-        _begin_next(kernel_session, node)
-        run = run_program(kernel_session, guest, argv, deadline_ms, worked)
+
+        def attempt() -> Run:
+            guest = first if first.alive else kernel_session.guest(kernel)
+            guest.begin(argv, deadline_ms)
+            _begin_next(kernel_session, node)
+            if not guest.alive:
+                raise StoodStill(f"{kernel} kernel: the machine stood still while another booted")
+            return run_program(kernel_session, guest, argv, deadline_ms, worked)
+
+        run = kernel_session.once_more(StoodStill, attempt)
     node.stash[RUN] = run
     yield run
     if not run.checked:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from . import console, initramfs, insns, launch, needs, place
 from .build import Image
-from .errors import GuestCrashed, InfraError, UsageProblem, read_log, tail
+from .errors import GuestCrashed, InfraError, StoodStill, UsageProblem, read_log, tail
 from .lane import Lane
 from .wire import Wire
 
@@ -31,6 +31,10 @@ BOOT_DEADLINE_S = 120.0
 SILENCE_S = 60.0
 # After so many, while its CPUs have places, they get the run of the host.
 _PLACES_S = 3.0
+# Whoever waits for a guest looks at it five times a second. This many seconds without a look, those
+# included in which the machine was suspended, come from a machine that stood still. It is less than
+# any wait of a program in the guest, and than the 20 s of a kernel's soft lockup.
+_STOOD_STILL_S = 2.0
 # How long a dying kernel may take to finish its trace, in wall seconds without a new line.
 _LAST_WORDS_S = 1.0
 # QEMU's own words for what it ends at (its error_report()), and the agent's for a missing port.
@@ -278,14 +282,19 @@ class Guest:
         return ran
 
     def _wait(self, met: Callable[[], bool], deadline_s: float | None, doing: str) -> None:
-        """Listen until `met`; raise as soon as the guest or QEMU is in trouble."""
+        """Listen until `met`; raise as soon as the guest, QEMU or the machine is in trouble."""
         wire = self._wire
         assert wire is not None
-        began = time.monotonic()
+        began, looked = time.monotonic(), _with_suspension()
         silence_s = SILENCE_S * self.needs.patience
         while not met():
             wire.listen(0.2)
             self.meanwhile()
+            looked, before = _with_suspension(), looked
+            if looked - before > _STOOD_STILL_S:
+                if self.lane is not Lane.EXACT:  # whose time is made of instructions
+                    raise self._stood_still(looked - before, doing)
+                began = time.monotonic()
             fatal = next((s for s in self.scanner.splats if s.fatal), None)
             if fatal:
                 _last_words(wire)
@@ -327,6 +336,12 @@ class Guest:
             f"{tail(self._qemu_log)}\n    whole log: {self._qemu_log}"
         )
 
+    def _stood_still(self, for_s: float, doing: str) -> StoodStill:
+        """End the guest; return the exception."""
+        self.close()
+        stood = f"the machine stood still for {for_s:.0f} s while {doing}"
+        return StoodStill(f"{self.image.kernel} kernel: {stood}")
+
     def _crash(self, kind: str, what: str) -> GuestCrashed:
         """End the guest; return the exception for it, with the end of its console."""
         self.close()
@@ -336,6 +351,10 @@ class Guest:
             kernel=self.image.kernel,
             kind=kind,
         )
+
+
+def _with_suspension() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _last_words(wire: Wire) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 
@@ -33,20 +35,34 @@ class Writer(Protocol):
     def write_line(self, line: str) -> None:
         """Write a whole line, on a fresh one."""
 
+    def flush(self) -> None:
+        """Let nothing wait to be written."""
+
 
 class OnTerminal:
-    """Progress through pytest's terminal reporter."""
+    """Progress through pytest's terminal reporter.
+
+    In `aloud()` output goes where it would go without pytest, which captures that of fixtures.
+    """
 
     # Not on a terminal a line every so often keeps a CI log alive without filling it, in seconds.
     PLAIN_EVERY_S = 15.0
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(
+        self, writer: Writer, aloud: Callable[[], AbstractContextManager[object]] = nullcontext
+    ) -> None:
         self._writer = writer
+        self._aloud = aloud
         self._last_plain = 0.0
         self._last_what = ""
 
     def step(self, text: str, *, done: bool = False) -> None:
         """Show it: at once on a terminal or when it begins something new, else now and then."""
+        with self._aloud():
+            self._step(text, done)
+            self._writer.flush()
+
+    def _step(self, text: str, done: bool) -> None:
         if done:
             if self._writer.isatty:
                 self._writer.rewrite("", erase=True)

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -19,6 +20,7 @@ from . import (
     cache,
     host,
     initramfs,
+    probe,
     rows,
     series,
     source,
@@ -28,7 +30,7 @@ from . import (
 from .build import Builder, Image
 from .compiler import compiler
 from .console import Splat, decode, decode_lines
-from .errors import DoesNotBoot, GuestCrashed, InfraError, KseriesError, UsageProblem
+from .errors import DoesNotBoot, GuestCrashed, InfraError, KseriesError, StoodStill, UsageProblem
 from .guest import Guest, Ran
 from .lane import Lane, choose, qemu_version
 from .progress import Progress
@@ -38,12 +40,12 @@ from .source import Source
 from .verdict import KERNELS, PATCHED, STOCK
 from .wall import Scenario
 
+T = TypeVar("T")
+
 KEY: pytest.StashKey[KernelSession] = pytest.StashKey()
 
 # What a build and a boot call by name. libelf and the like show up as compile errors.
 _TOOLS = ("git", "make", "gcc", "ld", "flex", "bison", "bc", "perl", "tar", "xz")
-# Wall seconds a probe guest has to boot by KVM; where KVM works it takes one or two.
-_PROBE_DEADLINE_S = 20.0
 
 
 class KernelSession:
@@ -240,11 +242,21 @@ class KernelSession:
 
         Raises GuestCrashed at once, InfraError the second time.
         """
+        return self.once_more(InfraError, lambda: _booted(make()))
+
+    def once_more(self, trouble: type[InfraError], attempt: Callable[[], T]) -> T:
+        """Return what `attempt` does; after such trouble with the machinery, do it once more.
+
+        Raises the trouble the second time. Guests that were on a machine that stood still are gone.
+        """
         try:
-            return _booted(make())
-        except InfraError as error:
+            return attempt()
+        except trouble as error:
             self.progress.step(f"once more: {str(error).splitlines()[0]}", done=True)
-        return _booted(make())
+            if isinstance(error, StoodStill):  # the other guests, too
+                for guest in self._guests.values():
+                    guest.close()
+        return attempt()
 
     def _listen(self) -> None:
         for guest in self._guests.values():
@@ -395,19 +407,8 @@ class KernelSession:
     def _probe_kvm(self) -> str | None:
         """Boot the stock kernel with KVM; return what went wrong."""
         self.progress.step("trying /dev/kvm with a probe guest")
-        guest = self.guest_of(self.image(STOCK), Lane.KVM, verbose=True)
-        try:
-            guest.boot(deadline_s=_PROBE_DEADLINE_S)
-        except GuestCrashed as crash:
-            return f"a probe guest did not boot with it: {crash.kind}"
-        except InfraError as error:
-            return f"a probe guest did not start with it: {str(error).splitlines()[0].rstrip(':')}"
-        finally:
-            guest.close()
-        # Where /dev/kvm fails to open, virtme-ng quietly emulates instead.
-        if "Hypervisor detected: KVM" not in guest.console_log.read_text(errors="replace"):
-            return "QEMU fell back to emulation"
-        return None
+        guest = partial(self.guest_of, self.image(STOCK), Lane.KVM, verbose=True)
+        return self.once_more(StoodStill, lambda: probe.what_fails(guest()))
 
 
 def _booted(guest: Guest) -> Guest:

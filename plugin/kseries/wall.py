@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from .errors import GuestCrashed, KseriesError
+from .errors import GuestCrashed, KseriesError, StoodStill
 from .guest import Guest, Ran
 from .throughput import WALL, Comparison, Threshold, compare, middle
 from .verdict import KERNELS, PATCHED, STOCK
@@ -118,22 +118,29 @@ def _once(
     """Boot once, and run what is still open."""
     waiting = [one for one in scenarios if one.wants(kernel)]
     guest: Guest | None = None
+    stood_still = False
     try:
         while waiting:
             one = waiting[0]
             if guest is None or not guest.alive:  # the one before took it along
                 guest = boot(kernel)
             one.guests[kernel] = guest
-            values = []
-            for argv in one.commands[kernel]:
-                ran = guest.run(argv, round(one.deadline_s * 1000))
-                one.runs[kernel].append(ran)
-                value = sample(ran, one.threshold.metric)
-                if value is None:
-                    one.fail()
-                    break
-                values.append(value)
-            else:
+            rans, values = [], []
+            try:
+                for argv in one.commands[kernel]:
+                    rans.append(guest.run(argv, round(one.deadline_s * 1000)))
+                    value = sample(rans[-1], one.threshold.metric)
+                    if value is None:
+                        one.fail()
+                        break
+                    values.append(value)
+            except StoodStill:
+                if stood_still:
+                    raise
+                stood_still = True  # what was measured by then is void, too
+                continue
+            one.runs[kernel] += rans
+            if len(values) == len(rans):
                 one.samples[kernel].append(middle(values))
             waiting.pop(0)
     except GuestCrashed as crash:

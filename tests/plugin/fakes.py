@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from kseries import console
 from kseries.build import Image
-from kseries.errors import GuestCrashed, InfraError
+from kseries.errors import GuestCrashed, InfraError, StoodStill
 from kseries.guest import Ended, Guest, Ran
 from kseries.lane import Lane
 from kseries.needs import Needs
@@ -166,7 +166,8 @@ class Replay:
     of stock on both kernels, "oops" ends the guest with console/oops.log, "reset" without a word;
     "wake|oops" is one for stock and another for patched. `changes` are figures to print otherwise,
     by kernel and name; a figure "dead" is a kernel that does not boot, "no_qemu" how many boots
-    QEMU ends, "warns" a kernel that complains while it boots, "leaks" one that says so at its end.
+    QEMU ends, "warns" a kernel that complains while it boots, "leaks" one that says so at its end,
+    "stands" how many runs the machine stands still in.
     Beside the images' folders a file "asked" has what was begun and run, in order, and one
     "booted" the starts, boots and ends.
     """
@@ -227,6 +228,10 @@ class Replay:
     def run(self, argv: Sequence[str], deadline_ms: int) -> Ran:
         self._asked("run", argv)
         kernel = self.image.kernel
+        if self.changes.get(kernel, {}).get("stands"):
+            self.changes[kernel]["stands"] -= 1
+            self._end()
+            raise StoodStill(f"{kernel} kernel: the machine stood still for 21 s")
         names = argv[0].split("|")
         name = names[KERNELS.index(kernel) % len(names)]
         if name == "reset":  # as in a Guest, of which nothing was left

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from kseries import guest as guests_of
 from kseries import launch
 from kseries.build import Image
-from kseries.errors import GuestCrashed, InfraError
+from kseries.errors import GuestCrashed, InfraError, StoodStill
 from kseries.guest import Guest
 from kseries.lane import Lane
 
@@ -214,3 +216,32 @@ def test_a_guest_that_died_meanwhile_says_so(two: list[Guest]) -> None:
     with pytest.raises(GuestCrashed, match="did not live to run b") as caught:
         second.run(["b"], 1000)
     assert caught.value.kind == "reset"
+
+
+@pytest.mark.parametrize("lane", [Lane.TCG, Lane.EXACT])
+def test_a_machine_that_stands_still(
+    guest: Guest, lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a program says then is void; not so in the exact lane, which has a time of its own."""
+    monkeypatch.setattr(guests_of, "_STOOD_STILL_S", 0.5)
+    guest.meanwhile = lambda: time.sleep(0.1)
+    assert guest.run(["quick"], 1000).ended
+    guest.meanwhile = lambda: time.sleep(0.6)
+    guest.lane = lane
+    if lane is Lane.EXACT:
+        assert guest.run(["a"], 1000).ended
+        assert guest.alive
+    else:
+        with pytest.raises(StoodStill, match=r"machine stood still for 1 s while running a$"):
+            guest.run(["a"], 1000)
+        assert not guest.alive
+
+
+def test_silence_is_counted_from_where_the_machine_went_on(
+    guest: Guest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guests_of, "_STOOD_STILL_S", 0.5)
+    monkeypatch.setattr(guests_of, "SILENCE_S", 0.5)
+    guest.meanwhile = lambda: time.sleep(0.6)
+    guest.lane = Lane.EXACT
+    assert guest.run(["a"], 1000).ended

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from contextlib import nullcontext
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from kseries import baseline, calibrate, host, neutral, thresholds, wall
 from kseries.build import Image
-from kseries.errors import GuestCrashed, GuestTestFailed, InfraError, UsageProblem
+from kseries.errors import GuestCrashed, GuestTestFailed, InfraError, StoodStill, UsageProblem
 from kseries.functions import certain
 from kseries.guest import Ended, Ran
 from kseries.lane import Lane
@@ -142,6 +143,30 @@ def test_a_failed_run_ends_a_scenario() -> None:
     assert one.comparison is None
     # Once on each: who fails is what the halves have to say.
     assert {name: len(runs) for name, runs in one.runs.items()} == {STOCK: 1, PATCHED: 1}
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_boot_in_which_the_machine_stood_still(times: int) -> None:
+    """It is done once more, all of it: what its first variation measured does not count."""
+    commands = {name: [["program", str(rate)] for rate in (100, 400)] for name in KERNELS}
+    one, left = wall.Scenario(commands, RATE, 60), times
+
+    class Stands(FakeGuest):
+        def run(self, argv: list[str], deadline_ms: int) -> Ran:
+            nonlocal left
+            if left and argv[1] == "400":
+                left -= 1
+                self.close()
+                raise StoodStill("the machine stood still")
+            return super().run(argv, deadline_ms)
+
+    boot: Any = Stands
+    with pytest.raises(StoodStill) if times == 2 else nullcontext():
+        wall.measure({"case": one}, boot, lambda ran, _metric: float(ran.argv[2]), 1, said=str)
+    if times == 1:
+        for kernel in KERNELS:
+            assert one.samples[kernel] == pytest.approx([200.0] * wall.FIRST_LOOK)
+            assert len(one.runs[kernel]) == 2 * wall.FIRST_LOOK
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -638,3 +638,28 @@ def test_a_boot_that_is_infra(
     for kernel in KERNELS:
         starts, ends = (booted.count(f"{what} {kernel}") for what in ("start", "close"))
         assert starts == ends > 0
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("capture", ["fd", "sys", "no"])
+def test_what_ran_while_the_machine_stood_still_runs_again(
+    project: Project, kernel: str, capture: str
+) -> None:
+    """On new guests, both of them: they stood still together. It is said, captured or not."""
+    project.replay(**{kernel: {"stands": 1}})
+    project.tests(RING)
+    result = project.run(f"--capture={capture}", apart=True)
+    assert result.ret == 0
+    said = f"once more: {kernel} kernel: the machine stood still for 21 s"
+    assert result.stdout.lines.count(said) == 1
+    booted = (project.path / "images/booted").read_text().splitlines()
+    assert all(booted.count(f"boot {name}") == 2 for name in KERNELS)
+    assert all(booted.count(f"close {name}") == 2 for name in KERNELS)
+
+
+def test_a_machine_that_stands_still_again_is_infra(project: Project) -> None:
+    project.replay(patched={"stands": 2})
+    project.tests(RING)
+    assert project.run().ret == 1
+    assert project.words()["test_ring[wake]"] == "infra"
+    assert project.verdict()["infra_only"] is True
