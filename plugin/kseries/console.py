@@ -56,6 +56,10 @@ _FUNCTION = re.compile(r"(?:RIP: \d+:|^ *(?:\? )?)([A-Za-z_][\w.]*)\+0x[0-9a-f]+
 _END = re.compile(r"---\[ end (?:trace|Kernel panic)")
 # The guest cannot go on after these.
 FATAL = frozenset({"panic", "oops", "soft lockup", "hard lockup"})
+# What a kernel says of something that takes long, and of a machine that stood still.
+STALLS = frozenset(
+    {"soft lockup", "hard lockup", "hung task", "rcu stall", "workqueue lockup", "tx timeout"}
+)
 # A splat's signature takes this many functions from the top of its trace: enough to tell two
 # places apart, few enough that the way in from the test does not matter. Those that print the
 # complaint or put the task to sleep come first in every trace of its kind, and tell nothing.

@@ -17,14 +17,6 @@ class InfraError(KseriesError):
     """The machinery failed (disk, QEMU, a lock), not the kernel: an error, never a failure."""
 
 
-class StoodStill(InfraError):
-    """The machine stood still: suspended, or the virtual machine that it is was paused.
-
-    A kernel takes that for a CPU that stalls, a program for a queue that does: nothing that ran in
-    a guest then counts.
-    """
-
-
 class SeriesFinding(KseriesError):
     """The series is to blame: it does not apply, does not compile or does not boot.
 

@@ -11,9 +11,9 @@ import pytest
 from . import marks
 from .build import Image
 from .collection import asked_of, case_of, commands_of, kernel_of, scenario_of
-from .errors import KseriesError, StoodStill, UsageProblem
+from .errors import KseriesError, UsageProblem
 from .guest import Guest
-from .run import Run, measure_program, run_program, wall_program
+from .run import Run, measure_program, run_program, steadily, wall_program
 from .series import Series
 from .session import KEY, KernelSession
 from .source import Source
@@ -72,18 +72,14 @@ def kernel_run(
         plan = partial(scenario_of, node, kernel_session)
         run = wall_program(kernel_session, kernel, case_of(node.nodeid), plan, worked)
     else:
-        first = request.getfixturevalue("kernel_guest")
         argv, deadline_ms = asked_of(node)
 
-        def attempt() -> Run:
-            guest = first if first.alive else kernel_session.guest(kernel)
+        def attempt(guest: Guest) -> Run:
             guest.begin(argv, deadline_ms)
             _begin_next(kernel_session, node)
-            if not guest.alive:
-                raise StoodStill(f"{kernel} kernel: the machine stood still while another booted")
             return run_program(kernel_session, guest, argv, deadline_ms, worked)
 
-        run = kernel_session.once_more(StoodStill, attempt)
+        run = steadily(kernel_session, request.getfixturevalue("kernel_guest"), attempt)
     node.stash[RUN] = run
     yield run
     if not run.checked:

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from . import console, initramfs, insns, launch, needs, place
 from .build import Image
-from .errors import GuestCrashed, InfraError, StoodStill, UsageProblem, read_log, tail
+from .errors import GuestCrashed, InfraError, UsageProblem, read_log, tail
 from .lane import Lane
+from .stillness import Watch, now
 from .wire import Wire
 
 # What a guest has unless told otherwise, and what base.config allows.
@@ -31,10 +32,6 @@ BOOT_DEADLINE_S = 120.0
 SILENCE_S = 60.0
 # After so many, while its CPUs have places, they get the run of the host.
 _PLACES_S = 3.0
-# Whoever waits for a guest looks at it five times a second. This many seconds without a look, those
-# included in which the machine was suspended, come from a machine that stood still. It is less than
-# any wait of a program in the guest, and than the 20 s of a kernel's soft lockup.
-_STOOD_STILL_S = 2.0
 # How long a dying kernel may take to finish its trace, in wall seconds without a new line.
 _LAST_WORDS_S = 1.0
 # QEMU's own words for what it ends at (its error_report()), and the agent's for a missing port.
@@ -75,7 +72,8 @@ class Guest:
 
     `cpus` holds in the functional lanes; the exact one keeps its number, and so its figures.
     `verbose`: its console has all that the kernel says while it boots.
-    Guests that run beside each other should differ in `pin`, the host's CPU they begin with.
+    Guests that run beside each other should differ in `pin`, the host's CPU they begin with, and
+    share `watch`.
     """
 
     def __init__(
@@ -89,8 +87,11 @@ class Guest:
         cpus: int = CPUS,
         pin: int = 0,
         verbose: bool = False,
+        watch: Watch | None = None,
     ) -> None:
         self.image = image
+        self._watch = watch or Watch()
+        self._born = now()
         self._verbose = verbose
         self._cpus = CPUS if lane is Lane.EXACT else cpus
         self.lane = lane
@@ -134,6 +135,15 @@ class Guest:
     def started(self) -> bool:
         """Whether it runs, booted or not, or has run and nobody has been told of its end."""
         return self._wire is not None
+
+    @property
+    def stood_still_s(self) -> float:
+        """For how many seconds at most the machine stood still since this guest is there.
+
+        A kernel takes that for a CPU that stalls, and a program for a queue that does: what is bad
+        by then, or complained of, may come from it.
+        """
+        return self._watch.since(self._born)
 
     def boot(self, *, deadline_s: float = BOOT_DEADLINE_S) -> None:
         """Start the guest, if it is not, and wait for its agent: at most `deadline_s` from now.
@@ -228,7 +238,7 @@ class Guest:
         if not self.needs.leaks:
             while self.listen():
                 pass
-            return self.scanner.splats[self._told :]
+            return self._not_of_standing_still(self.scanner.splats[self._told :])
         ran = self.run([_FIND_LEAKS], _FIND_LEAKS_S * 1000)
         fatal = any(splat.fatal for splat in ran.splats)
         if not fatal and (not ran.ended or (ran.ended.how, ran.ended.number) != ("exit", 0)):
@@ -236,7 +246,10 @@ class Guest:
             raise InfraError(f"{self.image.kernel} kernel: no word of its leaks\n{said}")
         # The kernel's own line on the console only says how many there are.
         late = [splat for splat in ran.splats if splat.kind != "leak"]
-        return late + console.leaks(ran.lines)
+        return self._not_of_standing_still(late) + console.leaks(ran.lines)
+
+    def _not_of_standing_still(self, splats: list[console.Splat]) -> list[console.Splat]:
+        return [s for s in splats if s.kind not in console.STALLS or not self.stood_still_s]
 
     def close(self) -> None:
         """End the guest."""
@@ -282,19 +295,17 @@ class Guest:
         return ran
 
     def _wait(self, met: Callable[[], bool], deadline_s: float | None, doing: str) -> None:
-        """Listen until `met`; raise as soon as the guest, QEMU or the machine is in trouble."""
+        """Listen until `met`; raise as soon as the guest or QEMU is in trouble."""
         wire = self._wire
         assert wire is not None
-        began, looked = time.monotonic(), _with_suspension()
+        began = time.monotonic()
+        self._watch.begin()
         silence_s = SILENCE_S * self.needs.patience
         while not met():
             wire.listen(0.2)
             self.meanwhile()
-            looked, before = _with_suspension(), looked
-            if looked - before > _STOOD_STILL_S:
-                if self.lane is not Lane.EXACT:  # whose time is made of instructions
-                    raise self._stood_still(looked - before, doing)
-                began = time.monotonic()
+            if self._watch.look():
+                began = time.monotonic()  # nothing could be said by then
             fatal = next((s for s in self.scanner.splats if s.fatal), None)
             if fatal:
                 _last_words(wire)
@@ -336,12 +347,6 @@ class Guest:
             f"{tail(self._qemu_log)}\n    whole log: {self._qemu_log}"
         )
 
-    def _stood_still(self, for_s: float, doing: str) -> StoodStill:
-        """End the guest; return the exception."""
-        self.close()
-        stood = f"the machine stood still for {for_s:.0f} s while {doing}"
-        return StoodStill(f"{self.image.kernel} kernel: {stood}")
-
     def _crash(self, kind: str, what: str) -> GuestCrashed:
         """End the guest; return the exception for it, with the end of its console."""
         self.close()
@@ -351,10 +356,6 @@ class Guest:
             kernel=self.image.kernel,
             kind=kind,
         )
-
-
-def _with_suspension() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _last_words(wire: Wire) -> None:

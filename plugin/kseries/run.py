@@ -11,12 +11,14 @@ from . import console, ktap, realtime
 from .errors import GuestCrashed, GuestTestFailed, InfraError
 from .guest import Guest, Ran
 from .lane import NS_PER_INSTRUCTION
-from .session import KernelSession
+from .session import KernelSession, stood_still
 from .throughput import INSTRUCTIONS_PER_PACKET, PER_SECOND, middle
 from .wall import Scenario
 
 # Exit statuses of the contract in docs/writing-tests.md; 4 for skip is kselftest's.
 _SKIPPED, _BAILED_OUT = 4, 2
+# How often a program runs at most, on a machine that stands still again and again.
+_TRIES = 3
 
 
 @dataclass
@@ -49,6 +51,11 @@ class Run:
     def did_its_work(self) -> bool:
         """Whether the programs came to a result, good or bad."""
         return self.crash is None and not self.skipped
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing was found."""
+        return self.crash is None and not self.failure
 
     @property
     def skipped(self) -> bool:
@@ -121,6 +128,24 @@ def _sample(figures: dict[str, int], metric: str) -> float:
         raise InfraError(
             f"the program printed no figure for {metric}: {sorted(figures)}"
         ) from error
+
+
+def steadily(session: KernelSession, guest: Guest, attempt: Callable[[Guest], Run]) -> Run:
+    """Return what `attempt` makes of a guest; what is bad there is tried again on new guests.
+
+    That is, where the machine stood still since the guest is there; _TRIES times in all.
+    """
+    for _ in range(_TRIES - 1):
+        try:
+            run = attempt(guest)
+            if run.good or not guest.stood_still_s:
+                return run
+        except (GuestCrashed, InfraError):
+            if not guest.stood_still_s:
+                raise
+        session.once_more(stood_still(guest))
+        guest = session.renew(guest)
+    return attempt(guest)
 
 
 def run_program(

@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
@@ -30,17 +29,16 @@ from . import (
 from .build import Builder, Image
 from .compiler import compiler
 from .console import Splat, decode, decode_lines
-from .errors import DoesNotBoot, GuestCrashed, InfraError, KseriesError, StoodStill, UsageProblem
+from .errors import DoesNotBoot, GuestCrashed, InfraError, KseriesError, UsageProblem
 from .guest import Guest, Ran
 from .lane import Lane, choose, qemu_version
 from .progress import Progress
 from .series import Series
 from .settings import Settings
 from .source import Source
+from .stillness import Watch
 from .verdict import KERNELS, PATCHED, STOCK
 from .wall import Scenario
-
-T = TypeVar("T")
 
 KEY: pytest.StashKey[KernelSession] = pytest.StashKey()
 
@@ -58,6 +56,7 @@ class KernelSession:
         self._images: dict[str, Image] = {}
         self._guests: dict[str, Guest] = {}
         self._boots = 0
+        self._watch = Watch()
         self._measured: dict[str, dict[str, tuple[list[Ran], Guest]]] = {n: {} for n in KERNELS}
         self._measuring: dict[str, Guest] = {}
         # By kernel and node id, as baseline.histories() has it, what was begun to be measured.
@@ -240,23 +239,32 @@ class KernelSession:
     def booted(self, make: Callable[[], Guest]) -> Guest:
         """Boot a guest; where the machinery fails, say by a QEMU that crashes, try once more.
 
-        Raises GuestCrashed at once, InfraError the second time.
+        And where a machine that stood still may be why the kernel complains. Otherwise, and the
+        second time, raises GuestCrashed or InfraError.
         """
-        return self.once_more(InfraError, lambda: _booted(make()))
-
-    def once_more(self, trouble: type[InfraError], attempt: Callable[[], T]) -> T:
-        """Return what `attempt` does; after such trouble with the machinery, do it once more.
-
-        Raises the trouble the second time. Guests that were on a machine that stood still are gone.
-        """
+        guest, why = make(), ""
         try:
-            return attempt()
-        except trouble as error:
-            self.progress.step(f"once more: {str(error).splitlines()[0]}", done=True)
-            if isinstance(error, StoodStill):  # the other guests, too
-                for guest in self._guests.values():
-                    guest.close()
-        return attempt()
+            _booted(guest)
+        except InfraError as error:
+            why = str(error).splitlines()[0]
+        except GuestCrashed:
+            if not guest.stood_still_s:
+                raise
+        if not why and not (guest.stood_still_s and (guest.at_boot or not guest.alive)):
+            return guest
+        self.once_more(why or stood_still(guest))
+        guest.close()
+        return _booted(make())
+
+    def once_more(self, why: str) -> None:
+        """Say that something is done once more."""
+        self.progress.step(f"once more: {why}", done=True)
+
+    def renew(self, guest: Guest) -> Guest:
+        """Return a new guest of the same kernel, booted; the other's is gone, too."""
+        for old in self._guests.values():
+            old.close()
+        return self.guest(guest.image.kernel)
 
     def _listen(self) -> None:
         for guest in self._guests.values():
@@ -402,13 +410,20 @@ class KernelSession:
             cpus=self.settings.cpus,
             pin=pin,
             verbose=verbose,
+            watch=self._watch,
         )
 
     def _probe_kvm(self) -> str | None:
         """Boot the stock kernel with KVM; return what went wrong."""
         self.progress.step("trying /dev/kvm with a probe guest")
-        guest = partial(self.guest_of, self.image(STOCK), Lane.KVM, verbose=True)
-        return self.once_more(StoodStill, lambda: probe.what_fails(guest()))
+        guests = (self.guest_of(self.image(STOCK), Lane.KVM, verbose=True) for _ in range(2))
+        said = probe.what_fails(guest := next(guests))
+        return probe.what_fails(next(guests)) if said and guest.stood_still_s else said
+
+
+def stood_still(guest: Guest) -> str:
+    """Say that the machine stood still since a guest is there."""
+    return f"{guest.image.kernel} kernel: the machine stood still for {guest.stood_still_s:.0f} s"
 
 
 def _booted(guest: Guest) -> Guest:

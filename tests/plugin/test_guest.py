@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from kseries import guest as guests_of
-from kseries import launch
+from kseries import launch, stillness
 from kseries.build import Image
-from kseries.errors import GuestCrashed, InfraError, StoodStill
+from kseries.errors import GuestCrashed, InfraError
 from kseries.guest import Guest
 from kseries.lane import Lane
 
@@ -58,6 +58,7 @@ def test_a_reset_is_the_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 WARNING = "WARNING: CPU: 0 PID: 1 at net/core/dev.c:1 dev_xmit+0x1/0x2"
+STALL = "rcu: INFO: rcu_sched detected stalls on CPUs/tasks:"
 PORT = """
 import os, socket, sys, time
 server = socket.socket(socket.AF_UNIX)
@@ -218,30 +219,42 @@ def test_a_guest_that_died_meanwhile_says_so(two: list[Guest]) -> None:
     assert caught.value.kind == "reset"
 
 
-@pytest.mark.parametrize("lane", [Lane.TCG, Lane.EXACT])
-def test_a_machine_that_stands_still(
-    guest: Guest, lane: Lane, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What a program says then is void; not so in the exact lane, which has a time of its own."""
-    monkeypatch.setattr(guests_of, "_STOOD_STILL_S", 0.5)
+def test_a_machine_that_stands_still(two: list[Guest], monkeypatch: pytest.MonkeyPatch) -> None:
+    """All guests that are there then have it said of them, later ones not."""
+    monkeypatch.setattr(stillness, "LONG_S", 0.5)
+    guest = two[1]
     guest.meanwhile = lambda: time.sleep(0.1)
     assert guest.run(["quick"], 1000).ended
+    assert not guest.stood_still_s
     guest.meanwhile = lambda: time.sleep(0.6)
-    guest.lane = lane
-    if lane is Lane.EXACT:
-        assert guest.run(["a"], 1000).ended
-        assert guest.alive
-    else:
-        with pytest.raises(StoodStill, match=r"machine stood still for 1 s while running a$"):
-            guest.run(["a"], 1000)
-        assert not guest.alive
+    assert guest.run(["a"], 1000).ended
+    assert guest.stood_still_s == pytest.approx(0.6, abs=0.3)
+    assert not two[0].stood_still_s  # it has a watch of its own here
+    watch = guest._watch
+    assert watch.since(stillness.now()) == 0
 
 
 def test_silence_is_counted_from_where_the_machine_went_on(
     guest: Guest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guests_of, "_STOOD_STILL_S", 0.5)
+    monkeypatch.setattr(stillness, "LONG_S", 0.5)
     monkeypatch.setattr(guests_of, "SILENCE_S", 0.5)
     guest.meanwhile = lambda: time.sleep(0.6)
-    guest.lane = Lane.EXACT
     assert guest.run(["a"], 1000).ended
+
+
+@pytest.mark.parametrize(
+    ("said", "kinds"),
+    [(STALL, []), (WARNING, ["warning"]), (f"{STALL}\n\n\n{WARNING}", ["warning"])],
+)
+def test_a_stall_that_is_told_at_the_end(
+    guest: Guest, monkeypatch: pytest.MonkeyPatch, said: str, kinds: list[str]
+) -> None:
+    guest.scanner.feed(f"{said}\n")
+    assert len(guest.part()) > len(kinds) or said == WARNING
+    monkeypatch.setattr(stillness, "LONG_S", -1.0)
+    assert guest.run(["a"], 1000).ended
+    guest.scanner.splats.clear()
+    guest._told = 0
+    guest.scanner.feed(f"{said}\n")
+    assert [splat.kind for splat in guest.part()] == kinds

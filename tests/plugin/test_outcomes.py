@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 from kseries.lane import Lane
-from kseries.verdict import KERNELS
+from kseries.verdict import KERNELS, PATCHED, STOCK
 
 from tools.judge import red
 
@@ -640,26 +640,48 @@ def test_a_boot_that_is_infra(
         assert starts == ends > 0
 
 
+STOOD_STILL = "once more: {} kernel: the machine stood still for 21 s"
+
+
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("capture", ["fd", "sys", "no"])
-def test_what_ran_while_the_machine_stood_still_runs_again(
-    project: Project, kernel: str, capture: str
+@pytest.mark.parametrize("when", ["stands", "stands_in_boot"])
+def test_what_is_bad_on_a_machine_that_stood_still_is_tried_again(
+    project: Project, kernel: str, capture: str, when: str
 ) -> None:
     """On new guests, both of them: they stood still together. It is said, captured or not."""
-    project.replay(**{kernel: {"stands": 1}})
+    project.replay(**{kernel: {when: 1}})
     project.tests(RING)
     result = project.run(f"--capture={capture}", apart=True)
     assert result.ret == 0
-    said = f"once more: {kernel} kernel: the machine stood still for 21 s"
-    assert result.stdout.lines.count(said) == 1
+    assert result.stdout.lines.count(STOOD_STILL.format(kernel)) == 1
     booted = (project.path / "images/booted").read_text().splitlines()
-    assert all(booted.count(f"boot {name}") == 2 for name in KERNELS)
-    assert all(booted.count(f"close {name}") == 2 for name in KERNELS)
+    for name in KERNELS:
+        times = 2 if when == "stands" or name == kernel else 1
+        assert booted.count(f"boot {name}") == booted.count(f"close {name}") == times
 
 
-def test_a_machine_that_stands_still_again_is_infra(project: Project) -> None:
-    project.replay(patched={"stands": 2})
-    project.tests(RING)
-    assert project.run().ret == 1
-    assert project.words()["test_ring[wake]"] == "infra"
-    assert project.verdict()["infra_only"] is True
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_what_is_bad_again_and_again_is_bad(project: Project, kernel: str) -> None:
+    """It is tried three times in all: a machine that always stands still hides nothing."""
+    project.replay(**{kernel: {"stands": 3}})
+    project.tests(HEAD + KEEPS.format("wake.patched", "x", CHECK))
+    result = project.run()
+    assert result.ret == 1
+    assert result.stdout.lines.count(STOOD_STILL.format(kernel)) == 2
+    assert project.words() == {"test_x": "stock-fails" if kernel == STOCK else "broken"}
+    assert "crashed" in project.halves("test_x")
+
+
+def test_what_is_good_is_not_tried_again(project: Project) -> None:
+    """But what is bad later in the same guest is: a stall may be told late."""
+    project.replay(patched={"pauses": 1})
+    later = FIXES.format("wake.patched|oops", "later", CHECK)
+    project.tests(HEAD + KEEPS.format("wake.patched", "x", CHECK))
+    assert project.run().ret == 0
+    booted = (project.path / "images/booted").read_text().splitlines()
+    assert all(booted.count(f"boot {name}") == 1 for name in KERNELS)
+    project.tests(HEAD + KEEPS.format("wake.patched", "x", CHECK) + later)
+    result = project.run()
+    assert result.ret == 1
+    assert result.stdout.lines.count(STOOD_STILL.format(PATCHED)) == 1
