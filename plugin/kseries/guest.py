@@ -6,6 +6,7 @@ that knows what a kernel in trouble says. Every wait watches the process and has
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import tempfile
@@ -14,11 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import console, initramfs, insns, launch, needs, place
+from . import console, initramfs, insns, launch, needs, place, stillness
 from .build import Image
 from .errors import GuestCrashed, InfraError, UsageProblem, read_log, tail
 from .lane import Lane
-from .stillness import Watch, now
+from .stillness import Threads, Watch, now
 from .wire import Wire
 
 # What a guest has unless told otherwise, and what base.config allows.
@@ -92,6 +93,7 @@ class Guest:
         self.image = image
         self._watch = watch or Watch()
         self._born = now()
+        self._threads = Threads(())
         self._verbose = verbose
         self._cpus = CPUS if lane is Lane.EXACT else cpus
         self.lane = lane
@@ -159,8 +161,10 @@ class Guest:
         self.at_boot = list(self.scanner.splats)
         self._told = len(self.at_boot)
         self.alive = True
+        pid = self._private / "pid"
+        with contextlib.suppress(OSError, ValueError):  # it has ended: whoever listens finds out
+            self._threads = Threads(place.threads(pid))
         if self.lane is Lane.TCG and self.needs.patience == 1:
-            pid = self._private / "pid"
             self._in_places = place.side_by_side(pid, self._pin, self._cpus)
 
     def run(self, argv: Sequence[str], deadline_ms: int) -> Ran:
@@ -200,7 +204,12 @@ class Guest:
 
         One that nobody listens to comes to wait for its console.
         """
+        self._look_at_threads()
         return self._wire is not None and not self._wire.ended and self._wire.listen(0)
+
+    def _look_at_threads(self) -> None:
+        if (seconds := self._threads.look()) > stillness.LONG_S:
+            self._watch.stood(seconds)
 
     def start_batch(self, plan: Mapping[str, Sequence[Sequence[str]]]) -> None:
         """Boot a guest that runs each name's commands and powers off, with nothing coming in."""
@@ -304,6 +313,7 @@ class Guest:
         while not met():
             wire.listen(0.2)
             self.meanwhile()
+            self._look_at_threads()
             if self._watch.look():
                 began = time.monotonic()  # nothing could be said by then
             fatal = next((s for s in self.scanner.splats if s.fatal), None)

@@ -42,7 +42,7 @@ def side_by_side(pid_file: Path, pin: int, cpus: int) -> bool:
     if cpus * workers > len(allowed):
         return False
     with contextlib.suppress(OSError, ValueError):  # it has ended: whoever listens finds out
-        names = {int(t.name): (t / "comm").read_text() for t in _threads(pid_file)}
+        names = {int(t.name): (t / "comm").read_text() for t in threads(pid_file)}
         numbered = sorted((n, t) for t, n in names.items() if n.startswith(_CPU_THREAD))
         for at, (_, thread) in enumerate(numbered):
             os.sched_setaffinity(thread, {allowed[(pin + at) % len(allowed)]})
@@ -53,9 +53,10 @@ def side_by_side(pid_file: Path, pin: int, cpus: int) -> bool:
 def anywhere(pid_file: Path) -> None:
     """Undo that: on a host with much else to do."""
     with contextlib.suppress(OSError, ValueError):
-        for thread in _threads(pid_file):
+        for thread in threads(pid_file):
             os.sched_setaffinity(int(thread.name), os.sched_getaffinity(0))
 
 
-def _threads(pid_file: Path) -> list[Path]:
+def threads(pid_file: Path) -> list[Path]:
+    """Return the folders in /proc of a QEMU's threads; raises OSError or ValueError without one."""
     return list(Path(f"/proc/{int(pid_file.read_text())}/task").iterdir())

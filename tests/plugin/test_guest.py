@@ -16,6 +16,8 @@ from kseries.errors import GuestCrashed, InfraError
 from kseries.guest import Guest
 from kseries.lane import Lane
 
+from .fakes import write_files
+
 REFUSES = "qemu-system-x86_64: cannot set up guest memory 'pc.ram': Cannot allocate memory"
 WARNS = "qemu-system-x86_64: warning: TCG doesn't support requested feature"
 
@@ -232,6 +234,20 @@ def test_a_machine_that_stands_still(two: list[Guest], monkeypatch: pytest.Monke
     assert not two[0].stood_still_s  # it has a watch of its own here
     watch = guest._watch
     assert watch.since(stillness.now()) == 0
+
+
+@pytest.mark.parametrize("waited_for", [True, False])
+def test_a_guest_whose_thread_is_not_let_run(
+    two: list[Guest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waited_for: bool
+) -> None:
+    """It is seen also while another guest is waited for."""
+    monkeypatch.setattr(stillness, "LONG_S", 0.5)
+    write_files(tmp_path, {"task/stat": "1 (CPU 0/TCG) R 0", "task/schedstat": "1000 523 1\n"})
+    two[0]._threads = stillness.Threads([tmp_path / "task"])
+    waits, end = two[not waited_for], time.monotonic() + 1.0
+    while time.monotonic() < end:
+        assert waits.run(["a"], 1000).ended
+    assert two[0].stood_still_s > 0.5
 
 
 def test_silence_is_counted_from_where_the_machine_went_on(
