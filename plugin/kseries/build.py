@@ -273,7 +273,7 @@ class Builder:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            start_new_session=True,
+            process_group=0,
         )
         try:
             yield process

@@ -8,12 +8,15 @@ import re
 import selectors
 import signal
 import socket
+import subprocess
+import termios
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import pexpect
+from pexpect.fdpexpect import fdspawn
 
 from . import place
 from .console import Scanner
@@ -54,17 +57,26 @@ class Wire:
         environment["PATH"] = f"{Path(command[0]).parent}:{environment.get('PATH', '')}"
         console_log.parent.mkdir(parents=True, exist_ok=True)
         console_log.write_text("")  # an earlier run's log may have this name
-        self._child = pexpect.spawn(
-            "/bin/sh",
-            ["-c", 'log=$1; shift; exec "$@" 2>"$log"', "sh", str(qemu_log), *command],
-            env=environment,
-            cwd="/",  # virtme-ng puts it on the kernel's command line
-            echo=False,
-            encoding="utf-8",
-            codec_errors="replace",
-            timeout=None,
-            preexec_fn=partial(place.on_one_cpu, pin) if pin is not None else None,
-        )
+        console, terminal = _terminal()
+        try:
+            with qemu_log.open("w") as log:
+                self._process = subprocess.Popen(
+                    command,
+                    env=environment,
+                    cwd="/",  # virtme-ng puts it on the kernel's command line
+                    stdin=terminal,
+                    stdout=terminal,
+                    stderr=log,
+                    # No session of its own, which pexpect.spawn() would give it: see place.py.
+                    process_group=0,
+                    preexec_fn=partial(place.on_one_cpu, pin) if pin is not None else None,
+                )
+        except BaseException:
+            os.close(console)
+            raise
+        finally:
+            os.close(terminal)
+        self._console = fdspawn(console, encoding="utf-8", codec_errors="replace", timeout=None)
 
     def listen(self, timeout_s: float) -> bool:
         """Read what is there, or comes in time; returns whether anything was."""
@@ -73,7 +85,7 @@ class Wire:
             timeout_s = min(timeout_s, 0.02) if self._port is None else timeout_s
         with selectors.DefaultSelector() as selector:
             if not self.ended:
-                selector.register(self._child.child_fd, selectors.EVENT_READ, self._read_console)
+                selector.register(self._console.child_fd, selectors.EVENT_READ, self._read_console)
             if self._port is not None:
                 selector.register(self._port, selectors.EVENT_READ, self._read_port)
             ready = selector.select(min(timeout_s, 0.05) if self._exact else timeout_s)
@@ -92,7 +104,7 @@ class Wire:
 
     def _read_console(self) -> None:
         try:
-            text = self._child.read_nonblocking(1 << 16, timeout=0)
+            text = self._console.read_nonblocking(1 << 16, timeout=0)
         except pexpect.TIMEOUT:
             return
         except pexpect.EOF:
@@ -128,7 +140,7 @@ class Wire:
         if not data:
             self._port.close()
             self._port = None
-            self.ended = not self._child.isalive()
+            self.ended = self._process.poll() is not None
             return
         self._take(data, lambda line: line)
 
@@ -148,8 +160,8 @@ class Wire:
 
     def exit(self) -> tuple[int | None, int | None]:
         """Return (exit status, signal) of a virtme-ng that ended."""
-        self._child.wait()
-        return self._child.exitstatus, self._child.signalstatus
+        status = self._process.wait()
+        return (status, None) if status >= 0 else (None, -status)
 
     def close(self) -> None:
         """End QEMU by its pid, then virtme-ng, which ends by itself after QEMU."""
@@ -158,11 +170,21 @@ class Wire:
             self._port = None
         with contextlib.suppress(OSError, ValueError, pexpect.ExceptionPexpect):
             os.kill(int((self._private / "pid").read_text()), signal.SIGKILL)
-            self._child.expect(pexpect.EOF, timeout=_VNG_END_S)
-        # pexpect made the child a session leader: the group is virtme-ng and QEMU, no more.
+            self._console.expect(pexpect.EOF, timeout=_VNG_END_S)
+        # The group is virtme-ng and QEMU, no more.
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._child.pid, signal.SIGKILL)
-        self._child.close(force=True)
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._console.close()
+
+
+def _terminal() -> tuple[int, int]:
+    """Open one that does not echo; return our end and the one to give away."""
+    ours, theirs = os.openpty()
+    mode = termios.tcgetattr(theirs)
+    mode[3] &= ~termios.ECHO
+    termios.tcsetattr(theirs, termios.TCSANOW, mode)
+    return ours, theirs
 
 
 def _batch_event(line: str) -> str | None:
