@@ -33,6 +33,8 @@ __all__ = [
     "kernel_tree",
 ]
 
+# By the first a CI job is cancelled, by the second a terminal goes.
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
 MARKS = (
     'kernel_case(kind, reason="", figures=()): what a test of both kernels claims: "fixes" (fails'
     ' on stock, passes on patched), "keeps", "same" (the named figures are equal) or "changes"',
@@ -69,13 +71,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _end_in_order(config: pytest.Config) -> None:
-    """Have SIGTERM, by which a CI job is cancelled, do what ctrl-C does: no guest is left."""
+    """Have SIGTERM and SIGHUP do what ctrl-C does: no guest is left."""
     if threading.current_thread() is not threading.main_thread():
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # nohup(1) has SIGHUP ignored.
+    wanted = [s for s in _ENDING if signal.getsignal(s) is not signal.SIG_IGN]
+    before = {s: signal.signal(s, signal.default_int_handler) for s in wanted}
 
     def restore() -> None:
-        signal.signal(signal.SIGTERM, before)
+        for ending, handler in before.items():
+            signal.signal(ending, handler)
 
     config.add_cleanup(restore)
 

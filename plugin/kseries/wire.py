@@ -23,6 +23,8 @@ from .console import Scanner
 
 # How long virtme-ng may take to clean up after its QEMU, in wall seconds.
 _VNG_END_S = 5.0
+# Leads the guest's process group, and ends it when pytest is gone, however it went.
+_GUARD = "read -r _; kill -KILL 0"
 _BATCH_LINE = re.compile(r"@kseries (.*)")
 
 
@@ -57,6 +59,13 @@ class Wire:
         environment["PATH"] = f"{Path(command[0]).parent}:{environment.get('PATH', '')}"
         console_log.parent.mkdir(parents=True, exist_ok=True)
         console_log.write_text("")  # an earlier run's log may have this name
+        self._guard = subprocess.Popen(
+            ["/bin/sh", "-c", _GUARD],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            process_group=0,
+        )
         console, terminal = _terminal()
         try:
             with qemu_log.open("w") as log:
@@ -68,11 +77,12 @@ class Wire:
                     stdout=terminal,
                     stderr=log,
                     # No session of its own, which pexpect.spawn() would give it: see place.py.
-                    process_group=0,
+                    process_group=self._guard.pid,
                     preexec_fn=partial(place.on_one_cpu, pin) if pin is not None else None,
                 )
         except BaseException:
             os.close(console)
+            self._end_group()
             raise
         finally:
             os.close(terminal)
@@ -171,11 +181,15 @@ class Wire:
         with contextlib.suppress(OSError, ValueError, pexpect.ExceptionPexpect):
             os.kill(int((self._private / "pid").read_text()), signal.SIGKILL)
             self._console.expect(pexpect.EOF, timeout=_VNG_END_S)
-        # The group is virtme-ng and QEMU, no more.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._end_group()
         self._process.wait()
         self._console.close()
+
+    def _end_group(self) -> None:
+        """End the guard, and with it virtme-ng and QEMU, if they are there."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._guard.pid, signal.SIGKILL)
+        self._guard.communicate()
 
 
 def _terminal() -> tuple[int, int]:

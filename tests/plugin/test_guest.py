@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -273,3 +275,21 @@ def test_a_stall_that_is_told_at_the_end(
     guest._told = 0
     guest.scanner.feed(f"{said}\n")
     assert [splat.kind for splat in guest.part()] == kinds
+
+
+def test_a_guest_has_a_group_but_no_session_of_its_own(guest: Guest) -> None:
+    """The host's scheduler may share a CPU among sessions first; ctrl-C is for a group."""
+    assert guest._wire
+    pid = guest._wire._process.pid
+    assert os.getsid(pid) == os.getsid(0)
+    assert os.getpgid(pid) == guest._wire._guard.pid != os.getpgid(0)
+
+
+def test_a_guest_does_not_outlive_whoever_boots_it(guest: Guest) -> None:
+    """Not even one that is killed: its end of the guard's pipe goes with it."""
+    assert guest._wire
+    process, pipe = guest._wire._process, guest._wire._guard.stdin
+    assert pipe
+    assert process.poll() is None
+    pipe.close()
+    assert process.wait(10) == -signal.SIGKILL

@@ -49,7 +49,12 @@ def test_a_tree_that_arrives_damaged_is_infra(
 
 
 @pytest.mark.parametrize(
-    "how", ["raise KeyboardInterrupt", "os.kill(os.getpid(), signal.SIGTERM); time.sleep(9)"]
+    "how",
+    [
+        "raise KeyboardInterrupt",
+        "os.kill(os.getpid(), signal.SIGTERM); time.sleep(9)",
+        "os.kill(os.getpid(), signal.SIGHUP); time.sleep(9)",
+    ],
 )
 def test_interrupted(project: Project, how: str) -> None:
     text = KEEPS.format("wake.patched", "x", CHECK) + f"def test_y():\n    {how}\n"
@@ -59,6 +64,22 @@ def test_interrupted(project: Project, how: str) -> None:
     verdict = project.verdict()
     assert (verdict["interrupted"], verdict["good"], verdict["infra_only"]) == (True, False, False)
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+
+
+def test_nohup(project: Project) -> None:
+    project.tests(
+        "import os, signal\n"
+        + HEAD
+        + KEEPS.format("wake.patched", "x", CHECK)
+        + "def test_y():\n    os.kill(os.getpid(), signal.SIGHUP)\n"
+    )
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert project.run(no_reraise_ctrlc=True).ret == 0
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_plain_test_that_fails_fails_the_run(project: Project) -> None:
