@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import console, initramfs, insns, launch, needs, place, stillness
+from . import console, initramfs, insns, launch, needs, place
 from .build import Image
 from .errors import GuestCrashed, InfraError, UsageProblem, read_log, tail
 from .lane import Lane
@@ -204,12 +204,8 @@ class Guest:
 
         One that nobody listens to comes to wait for its console.
         """
-        self._look_at_threads()
+        self._watch.stood(self._threads.look())
         return self._wire is not None and not self._wire.ended and self._wire.listen(0)
-
-    def _look_at_threads(self) -> None:
-        if (seconds := self._threads.look()) > stillness.LONG_S:
-            self._watch.stood(seconds)
 
     def start_batch(self, plan: Mapping[str, Sequence[Sequence[str]]]) -> None:
         """Boot a guest that runs each name's commands and powers off, with nothing coming in."""
@@ -313,7 +309,7 @@ class Guest:
         while not met():
             wire.listen(0.2)
             self.meanwhile()
-            self._look_at_threads()
+            self._watch.stood(self._threads.look())
             if self._watch.look():
                 began = time.monotonic()  # nothing could be said by then
             fatal = next((s for s in self.scanner.splats if s.fatal), None)

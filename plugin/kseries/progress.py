@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 
@@ -48,9 +48,7 @@ class OnTerminal:
     # Not on a terminal a line every so often keeps a CI log alive without filling it, in seconds.
     PLAIN_EVERY_S = 15.0
 
-    def __init__(
-        self, writer: Writer, aloud: Callable[[], AbstractContextManager[object]] = nullcontext
-    ) -> None:
+    def __init__(self, writer: Writer, aloud: Callable[[], AbstractContextManager[object]]) -> None:
         self._writer = writer
         self._aloud = aloud
         self._last_plain = 0.0

@@ -242,17 +242,19 @@ class KernelSession:
         And where a machine that stood still may be why the kernel complains. Otherwise, and the
         second time, raises GuestCrashed or InfraError.
         """
-        guest, why = make(), ""
+        guest = make()
         try:
             _booted(guest)
+            if not (guest.at_boot and guest.stood_still_s):
+                return guest
+            why = stood_still(guest)
         except InfraError as error:
             why = str(error).splitlines()[0]
         except GuestCrashed:
             if not guest.stood_still_s:
                 raise
-        if not why and not (guest.stood_still_s and (guest.at_boot or not guest.alive)):
-            return guest
-        self.once_more(why or stood_still(guest))
+            why = stood_still(guest)
+        self.once_more(why)
         guest.close()
         return _booted(make())
 
@@ -416,9 +418,9 @@ class KernelSession:
     def _probe_kvm(self) -> str | None:
         """Boot the stock kernel with KVM; return what went wrong."""
         self.progress.step("trying /dev/kvm with a probe guest")
-        guests = (self.guest_of(self.image(STOCK), Lane.KVM, verbose=True) for _ in range(2))
-        said = probe.what_fails(guest := next(guests))
-        return probe.what_fails(next(guests)) if said and guest.stood_still_s else said
+        make = partial(self.guest_of, self.image(STOCK), Lane.KVM, verbose=True)
+        said = probe.what_fails(guest := make())
+        return probe.what_fails(make()) if said and guest.stood_still_s else said
 
 
 def stood_still(guest: Guest) -> str:

@@ -31,14 +31,14 @@ class Watch:
     def look(self) -> bool:
         """Look; returns whether the machine has just stood still."""
         before, self._looked = self._looked, now()
-        if self._looked - before <= LONG_S:
-            return False
-        self.stood(self._looked - before)
-        return True
+        return self.stood(self._looked - before)
 
-    def stood(self, seconds: float) -> None:
-        """Note that it did, for so long until now."""
+    def stood(self, seconds: float) -> bool:
+        """Note that it did until now, if that is long; returns whether it is."""
+        if seconds <= LONG_S:
+            return False
         self._stood.append((now(), seconds))
+        return True
 
     def since(self, when: float) -> float:
         """Return for how many seconds at most it has stood still since then, 0 for never."""
