@@ -20,6 +20,7 @@ from pexpect.fdpexpect import fdspawn
 
 from . import place
 from .console import Scanner
+from .errors import InfraError
 
 # How long virtme-ng may take to clean up after its QEMU, in wall seconds.
 _VNG_END_S = 5.0
@@ -80,9 +81,11 @@ class Wire:
                     process_group=self._guard.pid,
                     preexec_fn=partial(place.on_one_cpu, pin) if pin is not None else None,
                 )
-        except BaseException:
+        except BaseException as error:
             os.close(console)
             self._end_group()
+            if isinstance(error, OSError):
+                raise InfraError(f"{command[0]} cannot be started: {error}") from error
             raise
         finally:
             os.close(terminal)

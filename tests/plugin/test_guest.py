@@ -48,6 +48,16 @@ def test_a_qemu_that_refuses_is_infra(tmp_path: Path, monkeypatch: pytest.Monkey
     assert REFUSES in str(caught.value)
 
 
+def test_a_virtme_ng_that_cannot_be_started_is_infra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "command", lambda *_, **__: [str(tmp_path / "vng")])
+    guest = Guest(_image(tmp_path), Lane.TCG, tmp_path / "root", tmp_path / "logs", "patched-1")
+    with pytest.raises(InfraError, match=r"/vng cannot be started: .*No such file"):
+        guest.boot()
+    guest.close()
+
+
 def test_a_guest_without_a_port_is_infra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InfraError, match="kseries: no port to the host"):
         _booted(tmp_path, monkeypatch, "echo 'kseries: no port to the host'")
